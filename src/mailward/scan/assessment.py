@@ -1,0 +1,68 @@
+"""The facts of one message that depend on no setting. Stored for ever, judged again at will."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mailward.auth import Authentication
+
+Unchecked = Literal["unchecked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One named share of a score. `text` is a sentence for an administrator.
+
+    `name` is "group:thing" in lower case ("headers:date-in-future", "words:body"); the values of a score's contributions
+    sum to the score exactly (`math.fsum`).
+    """
+
+    name: str
+    value: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RatedUrl:
+    """A URL of the message. `rating` and `band` stay "unchecked" until something rates it."""
+
+    url: str
+    found_in: str
+    rating: int | Unchecked = "unchecked"
+    band: str = "unchecked"
+
+
+@dataclass(frozen=True, slots=True)
+class SenderIp:
+    """The address the mail came from, behind our own hops. `address` None: not known."""
+
+    address: str | None
+    standing: str = "unchecked"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What `assess` found. Addresses are lower case; `header_from` holds every address of From."""
+
+    id: str  # unique, sortable by time
+    time: float  # seconds since 1970, UTC
+    way_in: str
+    size: int
+    subject: str
+    message_id: str
+    mail_from: str | None
+    rcpt_to: tuple[str, ...]
+    header_from: tuple[str, ...]
+    helo: str | None
+    sender_ip: SenderIp
+    auth: Authentication
+    from_aligned: bool | None  # visible From domain authenticated by aligned DKIM or SPF, or DMARC pass; None: nothing was checked
+    spam: tuple[Contribution, ...]
+    urls: tuple[RatedUrl, ...] = ()
+    findings: tuple[str, ...] = ()  # limits and defects of parsing, by name
+    unscannable: str = ""  # why it could not be judged, "" if it could
+    model: str = ""
+    local_reports: int = 0  # how many local reports the spam score has learned from
+    phishing: tuple[Contribution, ...] | None = None  # None: no phishing filter has looked
+    extra: dict[str, str] = field(default_factory=dict)  # display only

@@ -1,0 +1,56 @@
+"""What the policy says about an assessment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailward.policy import Action
+from mailward.scan.assessment import Contribution
+
+
+class Kind(StrEnum):
+    """The closed set of verdicts (interfaces.md)."""
+
+    CLEAN = "clean"
+    SPAM = "spam"
+    PHISHING = "phishing"
+    IMPERSONATION = "impersonation"
+    MALICIOUS_URL = "malicious_url"
+    NEW_SPAM_SOURCE = "new_spam_source"
+    BLOCKED_SENDER = "blocked_sender"
+    LISTED_SOURCE = "listed_source"
+    UNSCANNABLE = "unscannable"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One line of the explanation. `contribution` is 0.0 for reasons that are not part of a score (a list entry, a limit)."""
+
+    filter: str
+    name: str
+    contribution: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One filter that fired. `log_only`: it would have acted."""
+
+    filter: str
+    kind: Kind
+    action: Action
+    log_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    kind: Kind
+    action: Action
+    filter: str  # the filter that decided, "" when clean
+    entry: str  # the list entry that decided ("blocked_senders: *.example.com"), "" if none
+    hits: tuple[Hit, ...]  # every filter that fired, most severe first
+    reasons: tuple[Reason, ...]  # most weighty first; the contributions of a filter sum to its score
+    scores: dict[str, float | int | str | None]  # spam, phishing, web; "unchecked" where nothing looked
+    thresholds: dict[str, float | int]
+    policy: str  # "sha256:..." of the policy document
