@@ -8,7 +8,7 @@ from enum import StrEnum
 class Action(StrEnum):
     """The closed set of actions (filters.md). Compare by `severity`, never as text."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105
     TAG = "tag"
     JUNK = "junk"
     QUARANTINE = "quarantine"

@@ -40,7 +40,7 @@ THRESHOLDS = {Level.HIGH: 4.0, Level.MEDIUM: 5.0, Level.LOW: 8.0}
 class UnscannableAction(StrEnum):
     """What happens to a message that could not be judged."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105
     DEFER = "defer"
 
 
@@ -90,7 +90,8 @@ class Organisation(_Table):
 
     internal_domains: DomainList = Field(
         default_factory=DomainList,
-        description="Domains of the organisation itself (example.com; *.example.com for its sub-domains). They tell incoming from outgoing mail in tracking.",
+        description="Domains of the organisation itself (example.com; *.example.com for its sub-domains). "
+        "They tell incoming from outgoing mail in tracking.",
     )
     gateway_networks: NetworkList = Field(
         default_factory=NetworkList,
@@ -99,12 +100,14 @@ class Organisation(_Table):
     trusted_authserv_ids: tuple[Annotated[str, AfterValidator(_required_authserv_id)], ...] = Field(
         default=(),
         strict=False,
-        description="Hosts whose Authentication-Results lines are believed, when one of our own hops wrote them (the first word of the line).",
+        description="Hosts whose Authentication-Results lines are believed (the first word of the line), "
+        "where they stand above the line of the first foreign hop.",
     )
     authserv_id: Annotated[str, AfterValidator(_authserv_id)] = Field(
         default="",
         max_length=253,
-        description='The name under which we write Authentication-Results; incoming lines that claim it are removed. "" means the host name of the server.',
+        description="The name under which we write Authentication-Results; incoming lines that claim it are removed. "
+        '"" means the host name of the server.',
     )
 
 
@@ -116,19 +119,30 @@ class ContentTarget(_Table):
         strict=False,
         description="high: spam from a score of 4.0, medium: 5.0, low: 8.0, custom: custom_threshold. High catches most and errs most.",
     )
-    custom_threshold: float = Field(default=5.0, ge=3.0, le=10.0, allow_inf_nan=False, description="The score from which a message is spam when level is custom, 3.0 to 10.0.")
+    custom_threshold: float = Field(
+        default=5.0,
+        ge=3.0,
+        le=10.0,
+        allow_inf_nan=False,
+        description="The score from which a message is spam when level is custom, 3.0 to 10.0.",
+    )
     approved_senders: SenderList = Field(
         default_factory=SenderList,
-        description="Senders whose mail is never spam for this filter: user@example.com, example.com, *@example.com, *.example.com. Compared with the visible From.",
+        description="Senders whose mail is never spam for this filter: user@example.com, example.com, *@example.com, *.example.com. "
+        "Compared with the visible From.",
     )
     blocked_senders: SenderList = Field(
         default_factory=SenderList,
-        description="Senders whose mail is always spam. Compared with the visible From and the envelope sender. An approved entry beats a blocked one.",
+        description="Senders whose mail is always spam. Compared with the visible From and the envelope sender. "
+        "An approved entry beats a blocked one.",
     )
-    approved_ips: NetworkList = Field(default_factory=NetworkList, description="Sender IPs and networks whose mail is never spam for this filter.")
+    approved_ips: NetworkList = Field(
+        default_factory=NetworkList, description="Sender IPs and networks whose mail is never spam for this filter."
+    )
     approval_requires_authentication: bool = Field(
         default=True,
-        description="An approved sender counts only when the mail was authenticated for the visible From domain (DMARC, or aligned DKIM or SPF).",
+        description="An approved sender counts only when the mail was authenticated for the visible From domain "
+        "(DMARC, or aligned DKIM or SPF).",
     )
 
     @property
@@ -145,12 +159,18 @@ class ContentAction(_Table):
         description="pass, tag, junk, quarantine, defer, reject, disconnect or delete, from the mildest to the most severe.",
     )
     tag_text: Annotated[str, AfterValidator(_subject_prefix)] = Field(
-        default="[Spam] ", max_length=60, description="What `tag` puts before the subject. Signed mail keeps its subject and gets the headers only."
+        default="[Spam] ",
+        max_length=60,
+        description="What `tag` puts before the subject. Signed mail keeps its subject and gets the headers only.",
     )
     defer_code: int = Field(default=451, ge=400, le=499, description="The reply code of `defer`.")
-    defer_text: Annotated[str, _reply_text("4")] = Field(default="4.7.1 Message looks like spam, try again later", description="The reply text of `defer`.")
+    defer_text: Annotated[str, _reply_text("4")] = Field(
+        default="4.7.1 Message looks like spam, try again later", description="The reply text of `defer`."
+    )
     reject_code: int = Field(default=550, ge=500, le=599, description="The reply code of `reject`.")
-    reject_text: Annotated[str, _reply_text("5")] = Field(default="5.7.1 Message refused as spam", description="The reply text of `reject`.")
+    reject_text: Annotated[str, _reply_text("5")] = Field(
+        default="5.7.1 Message refused as spam", description="The reply text of `reject`."
+    )
 
 
 class ContentScanning(_Table):
@@ -166,7 +186,9 @@ class Unscannable(_Table):
     """Messages that could not be judged: damaged beyond reading, a limit reached, an error of ours."""
 
     action: UnscannableAction = Field(
-        default=UnscannableAction.PASS, strict=False, description="pass: deliver, marked as unscannable. defer: ask the sender to try again later."
+        default=UnscannableAction.PASS,
+        strict=False,
+        description="pass: deliver, marked as unscannable. defer: ask the sender to try again later.",
     )
 
 
@@ -185,7 +207,9 @@ class Tracking(_Table):
 class Headers(_Table):
     """What is written into delivered mail."""
 
-    reasons: int = Field(default=10, ge=0, le=20, description="How many X-Mailward-Reason lines are written at most, the weightiest first. 0 writes none.")
+    reasons: int = Field(
+        default=10, ge=0, le=20, description="How many X-Mailward-Reason lines are written at most, the weightiest first. 0 writes none."
+    )
 
 
 class Policy(_Table):
@@ -236,4 +260,3 @@ def _plain(table: BaseModel) -> dict[str, Any]:
         else:
             plain[name] = value.digest if isinstance(value, EntryList) else value
     return plain
-

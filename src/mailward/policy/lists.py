@@ -137,7 +137,7 @@ class EntryList(ABC):
         return bool(self._index or self._added) and len(self) > 0
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, EntryList) and self.entries == other.entries
+        return isinstance(other, EntryList) and type(self) is type(other) and self.entries == other.entries
 
     def __hash__(self) -> int:
         return hash(self.entries)
@@ -218,7 +218,9 @@ class DomainList(_DomainIndex):
     @staticmethod
     def normalise(entry: str) -> str:
         if "@" in entry:
-            raise EntryError(f"{entry!r} is an address, not a domain", f"Write {entry.rpartition('@')[2] or 'example.com'!r} for the whole domain.")
+            raise EntryError(
+                f"{entry!r} is an address, not a domain", f"Write {entry.rpartition('@')[2] or 'example.com'!r} for the whole domain."
+            )
         return _sender(entry)[0]
 
     @staticmethod
@@ -310,7 +312,9 @@ def _sender(entry: str) -> tuple[str, str]:
     if local == "*":
         return f"*@{domain}", f"@{domain}"
     if "*" in local:
-        raise EntryError(f"{entry!r} has a * inside the part before the @", f"Write the whole address, or *@{domain} for everybody at that domain.")
+        raise EntryError(
+            f"{entry!r} has a * inside the part before the @", f"Write the whole address, or *@{domain} for everybody at that domain."
+        )
     if not _LOCAL.fullmatch(local):
         raise EntryError(f"{entry!r} has nothing usable before the @", f"Write user@{domain}, or {domain} for everybody at that domain.")
     address = f"{local.lower()}@{domain}"
@@ -319,7 +323,10 @@ def _sender(entry: str) -> tuple[str, str]:
 
 def _domain(entry: str, host: str) -> str:
     if "*" in host:
-        raise EntryError(f"{entry!r} has a * where none can stand", "A * stands only at the very start, before a dot (*.example.com) or an @ (*@example.com).")
+        raise EntryError(
+            f"{entry!r} has a * where none can stand",
+            "A * stands only at the very start, before a dot (*.example.com) or an @ (*@example.com).",
+        )
     domain = canonical_domain(host)
     if "." not in domain:
         raise EntryError(f"{entry!r} is no full domain", "Write it with its top-level domain, such as example.com.")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mailward.policy import Action
-from mailward.scan.assessment import Contribution
 
 
 class Kind(StrEnum):

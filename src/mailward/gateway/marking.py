@@ -1,0 +1,181 @@
+"""Write the verdict into a message: forged headers out, ours on top. The body is never touched, byte for byte."""
+
+from __future__ import annotations
+
+import math
+import re
+import socket
+from collections.abc import Iterator
+from email.header import Header
+from functools import cache
+
+from mailward.gateway.gateway import Judgement
+from mailward.policy import Action, Policy
+from mailward.scan.verdict import Verdict
+
+FOLD = 76  # characters of a header line (RFC 5322 2.1.1 asks for at most 78)
+MAX_REASON = 400  # characters of one reason
+SCL_SPAM = 6  # Exchange moves mail to Junk from 5 on
+STARS = 20  # X-Spam-Level grows no longer than this
+
+_OURS = frozenset({b"x-spam-flag", b"x-spam-status", b"x-spam-level", b"x-ms-exchange-organization-scl"})
+_PREFIX = b"x-mailward-"
+_SIGNED = frozenset({b"dkim-signature", b"domainkey-signature", b"arc-message-signature"})
+_BLANK = re.compile(rb"^\r?\n", re.M)
+_FIELD = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*\n?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_RESULTS_ID = re.compile(rb"(?:\s|\([^()]*\))*\"?([^\s;\"]+)")
+_COMMENT = re.compile(rb"\([^()]*\)")
+
+
+def mark(raw: bytes, judgement: Judgement, policy: Policy, hostname: str = "") -> bytes:
+    """Return the message as it is handed on. `hostname` names us in Authentication-Results where the policy does not."""
+    own_id = policy.organisation.authserv_id or hostname or machine_name()
+    envelope_line, head, body = _split(raw)
+    newline = "\n" if _bare_newlines(head or body) else "\r\n"
+    fields = [field for field in _fields(head) if not _forged(field, own_id)]
+    if judgement.verdict.action is Action.TAG:
+        fields = _tagged(fields, policy.content_scanning.action.tag_text, newline)
+    ours = newline.join(_headers(judgement, policy, own_id, newline)) + newline
+    return b"".join([envelope_line, ours.encode("ascii"), *fields, body])
+
+
+@cache
+def machine_name() -> str:
+    """The name of this machine, in lower case."""
+    return socket.gethostname().lower() or "localhost"
+
+
+def _split(raw: bytes) -> tuple[bytes, bytes, bytes]:
+    """An mbox "From " line if there is one, the header fields, and the rest from the blank line on."""
+    start = raw.find(b"\n") + 1 if raw.startswith((b"From ", b">From ")) else 0
+    blank = _BLANK.search(raw, start)
+    end = blank.start() if blank else len(raw)
+    return raw[:start], raw[start:end], raw[end:]
+
+
+def _bare_newlines(text: bytes) -> bool:
+    end = text.find(b"\n")
+    return end >= 0 and text[end - 1 : end] != b"\r"
+
+
+def _fields(head: bytes) -> Iterator[bytes]:
+    """Header fields with their continuation lines."""
+    return (found[0] for found in _FIELD.finditer(head) if found[0])
+
+
+def _name(field: bytes) -> bytes:
+    return field.partition(b":")[0].strip().lower()
+
+
+def _forged(field: bytes, own_id: str) -> bool:
+    """Whether a field claims to be one of ours."""
+    name = _name(field)
+    if name.startswith(_PREFIX) or name in _OURS:
+        return True
+    if name != b"authentication-results":
+        return False
+    claimed = _RESULTS_ID.match(field.partition(b":")[2][:2_000])
+    return claimed is not None and claimed[1].lower().rstrip(b".") == own_id.lower().encode()
+
+
+def _tagged(fields: list[bytes], tag: str, newline: str) -> list[bytes]:
+    """Put the tag before the subject. Signed mail stays as it is: a changed subject breaks the signature."""
+    if any(_name(field) in _SIGNED for field in fields):
+        return fields
+    text = tag if tag.isascii() else Header(tag.strip(), "utf-8", maxlinelen=FOLD - 10).encode(linesep=newline) + " "
+    prefix = text.encode("ascii")
+    for at, field in enumerate(fields):
+        if _name(field) == b"subject":
+            name, _, value = field.partition(b":")
+            value = value.lstrip(b" \t")
+            if value.startswith(prefix.rstrip()):
+                return fields
+            return [*fields[:at], name + b": " + prefix + value, *fields[at + 1 :]]
+    return [*fields, b"Subject: " + prefix.rstrip() + newline.encode()]
+
+
+def _headers(judgement: Judgement, policy: Policy, own_id: str, newline: str) -> Iterator[str]:
+    verdict, assessment = judgement.verdict, judgement.assessment
+    yield f"X-Mailward-Verdict: {verdict.kind}"
+    yield _folded("X-Mailward-Score", _score_line(verdict), newline)
+    for reason in verdict.reasons[: policy.headers.reasons]:
+        yield _folded("X-Mailward-Reason", _reason_text(reason.contribution, reason.text), newline)
+    yield f"X-Mailward-Id: {_ascii(assessment.id)}"
+    yield _folded("Authentication-Results", _results(judgement, own_id), newline)
+    if verdict.action is Action.JUNK:
+        yield from _junk(verdict)
+
+
+def _score_line(verdict: Verdict) -> str:
+    shown = []
+    for name, score in verdict.scores.items():
+        threshold = verdict.thresholds.get(name)
+        if isinstance(score, str) or score is None:
+            if name == "spam":
+                shown.append("spam=unchecked")
+        elif threshold is None or name == "web":
+            shown.append(f"{name}={score:g}")
+        else:
+            shown.append(f"{name}={rounded(float(score), float(threshold))}/{threshold:.1f}")
+    return " ".join(shown)
+
+
+def rounded(score: float, threshold: float) -> str:
+    """One decimal, but never rounded across the threshold: 4.96 of 5.0 is 4.9."""
+    text = f"{score:.1f}"
+    if score < threshold <= float(text):
+        text = f"{math.floor(score * 10) / 10:.1f}"
+    return "0.0" if text == "-0.0" else text
+
+
+def _reason_text(contribution: float, text: str) -> str:
+    share = f" ({contribution:+.2f})" if contribution else ""
+    return f"{text[:MAX_REASON]}{share}"
+
+
+def _results(judgement: Judgement, own_id: str) -> str:
+    """RFC 8601. What another server recorded is passed on with its name; what nobody checked is not claimed."""
+    auth = judgement.assessment.auth
+    senders = judgement.assessment.header_from
+    domain = senders[0].rpartition("@")[2] if senders else ""
+    results = [f"spf={auth.spf}" + (f" smtp.mailfrom={auth.spf_domain}" if auth.spf_domain else "")] if auth.spf != "unchecked" else []
+    if auth.dkim_domains:
+        results += [f"dkim={auth.dkim} header.d={signer}" for signer in auth.dkim_domains[:5]]
+    elif auth.dkim != "unchecked":
+        results.append(f"dkim={auth.dkim}")
+    if auth.dmarc != "unchecked":
+        results.append(f"dmarc={auth.dmarc}" + (f" header.from={domain}" if domain else ""))
+    if auth.arc != "unchecked":
+        results.append(f"arc={auth.arc}")
+    source = f" (as recorded by {auth.source})" if auth.source and results else ""
+    return "; ".join([f"{own_id}{source}", *(results or ["none"])])
+
+
+def _junk(verdict: Verdict) -> Iterator[str]:
+    score, threshold = verdict.scores.get("spam"), float(verdict.thresholds["spam"])
+    number = float(score) if isinstance(score, int | float) else threshold
+    yield "X-Spam-Flag: YES"
+    yield f"X-Spam-Status: Yes, score={rounded(number, threshold)} required={threshold:.1f}"
+    yield f"X-Spam-Level: {'*' * max(1, min(STARS, int(number)))}"
+    yield f"X-MS-Exchange-Organization-SCL: {SCL_SPAM}"
+
+
+def _ascii(text: str) -> str:
+    """One line of printable ASCII; other characters as \\u escapes, so that nothing can start a header of its own."""
+    return _CONTROL.sub(" ", text).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _folded(name: str, value: str, newline: str) -> str:
+    """A header field folded at spaces; a word longer than a line is cut into lines of its own."""
+    lines, line = [], f"{name}:"
+    for word in _ascii(value).split():
+        while len(word) > FOLD - 1:
+            lines.append(line)
+            line, word = " " + word[: FOLD - 1], word[FOLD - 1 :]
+        if len(line) + 1 + len(word) > FOLD and line.strip() != f"{name}:":
+            lines.append(line)
+            line = " " + word
+        else:
+            line += " " + word
+    return newline.join([*lines, line])

@@ -1,0 +1,153 @@
+"""Turn the facts of a message and a policy into a verdict. Pure: the same facts and policy give the same verdict for ever."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailward.policy import Action, Policy
+from mailward.scan.assessment import Assessment, Contribution
+from mailward.scan.verdict import Hit, Kind, Reason, Verdict
+
+CONTENT_SCANNING = "content_scanning"
+UNSCANNABLE = "unscannable"
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one filter says: whether it fired, the list entry that decided, and the reasons that are no part of a score."""
+
+    hit: Hit | None = None
+    entry: str = ""
+    reasons: tuple[Reason, ...] = ()
+
+
+NOTHING = Opinion()
+Filter = Callable[[Assessment, Policy], Opinion]
+
+
+def score_of(contributions: tuple[Contribution, ...]) -> float:
+    """The exact sum of the contributions."""
+    return math.fsum([contribution.value for contribution in contributions])
+
+
+def unscannable(assessment: Assessment, policy: Policy) -> Opinion:
+    """Fires on a message that could not be judged."""
+    if not assessment.unscannable:
+        return NOTHING
+    hit = Hit(UNSCANNABLE, Kind.UNSCANNABLE, Action(policy.unscannable.action.value), False)
+    return Opinion(hit, "", (Reason(UNSCANNABLE, "unscannable", 0.0, f"The message could not be judged: {assessment.unscannable}"),))
+
+
+def content_scanning(assessment: Assessment, policy: Policy) -> Opinion:
+    """Fires on a blocked sender, and on a score at or above the threshold; an approved sender or address is exempt."""
+    settings = policy.content_scanning
+    if not settings.enabled:
+        return NOTHING
+    reasons: list[Reason] = []
+    approved = approval(assessment, policy, reasons)
+    blocked = blocking(assessment, policy)
+    if approved:
+        beaten = f", and beats {blocked}" if blocked else ""
+        reasons.insert(0, _note("approved", f"Not judged as spam because of {approved}{beaten}"))
+        return Opinion(None, approved, tuple(reasons))
+    if blocked:
+        reasons.insert(0, _note("blocked", f"The sender is blocked by {blocked}"))
+        return _fired(Kind.BLOCKED_SENDER, blocked, policy, reasons)
+    if not assessment.unscannable and score_of(assessment.spam) >= settings.target.threshold:
+        return _fired(Kind.SPAM, "", policy, reasons)
+    return Opinion(None, "", tuple(reasons)) if reasons else NOTHING
+
+
+def _fired(kind: Kind, entry: str, policy: Policy, reasons: list[Reason]) -> Opinion:
+    settings = policy.content_scanning
+    action = settings.action.action
+    if settings.log_only:
+        reasons.insert(0, _note("log-only", f"Content Scanning only observes (log_only); it would have used the action {action}"))
+    return Opinion(Hit(CONTENT_SCANNING, kind, action, settings.log_only), entry, tuple(reasons))
+
+
+def _note(name: str, text: str) -> Reason:
+    return Reason(CONTENT_SCANNING, name, 0.0, text)
+
+
+def approval(assessment: Assessment, policy: Policy, reasons: list[Reason]) -> str:
+    """The approved entry that counts, "" if none. An entry that matches but does not count adds a reason.
+
+    A sender is approved when every visible From address is; the entry named is that of the first.
+    """
+    target = policy.content_scanning.target
+    address = target.approved_ips.match(assessment.sender_ip.address)
+    if address:
+        return f"approved_ips: {address}"
+    entries = [target.approved_senders.match(sender) for sender in assessment.header_from]
+    if not entries or not all(entries):
+        return ""
+    entry = f"approved_senders: {entries[0]}"
+    if assessment.from_aligned is True or not target.approval_requires_authentication:
+        return entry
+    why = "could not be checked for authentication" if assessment.from_aligned is None else "was not authenticated"
+    reasons.append(_note("approval-not-counted", f"{entry} did not count because the mail {why}"))
+    return ""
+
+
+def blocking(assessment: Assessment, policy: Policy) -> str:
+    """The blocked entry that matches a visible From address or the envelope sender, "" if none."""
+    blocked = policy.content_scanning.target.blocked_senders
+    for sender in (*assessment.header_from, assessment.mail_from or ""):
+        entry = blocked.match(sender)
+        if entry:
+            return f"blocked_senders: {entry}"
+    return ""
+
+
+FILTERS: tuple[Filter, ...] = (content_scanning, unscannable)  # of equal severity, the first decides
+
+
+def decide(assessment: Assessment, policy: Policy) -> Verdict:
+    """Ask every filter; the most severe action wins, in the order of `Action`. Filters that only observe never win.
+
+    Reasons: first those that are no part of a score (an entry, a limit), then the contributions, the weightiest first.
+    """
+    opinions = [look(assessment, policy) for look in FILTERS]
+    hits = [opinion.hit for opinion in opinions if opinion.hit]
+    acting = [hit for hit in hits if not hit.log_only]
+    winner = max(acting, key=lambda hit: hit.action.severity) if acting else None
+    return Verdict(
+        kind=winner.kind if winner else Kind.CLEAN,
+        action=winner.action if winner else Action.PASS,
+        filter=winner.filter if winner else "",
+        entry=_entry(opinions, winner),
+        hits=tuple(sorted(hits, key=lambda hit: -hit.action.severity)) if len(hits) > 1 else tuple(hits),
+        reasons=(*(reason for opinion in opinions for reason in opinion.reasons), *share_reasons(assessment)),
+        scores=_scores(assessment),
+        thresholds={"spam": policy.content_scanning.target.threshold},
+        policy=policy.digest,
+    )
+
+
+def _entry(opinions: list[Opinion], winner: Hit | None) -> str:
+    for opinion in opinions:
+        if opinion.entry and (opinion.hit is winner or opinion.hit is None):
+            return opinion.entry
+    return ""
+
+
+def share_reasons(assessment: Assessment) -> tuple[Reason, ...]:
+    """The contributions of every score as reasons, the weightiest first within its score."""
+    reasons: list[Reason] = []
+    for shares, name in ((assessment.spam, CONTENT_SCANNING), (assessment.phishing or (), "phishing")):
+        ordered = sorted(shares, key=lambda share: -abs(share.value))
+        reasons += [Reason(name, share.name, share.value, share.text) for share in ordered]
+    return tuple(reasons)
+
+
+def _scores(assessment: Assessment) -> dict[str, float | int | str | None]:
+    judged = bool(assessment.spam) or not assessment.unscannable
+    ratings = [url.rating for url in assessment.urls if isinstance(url.rating, int)]
+    return {
+        "spam": score_of(assessment.spam) if judged else "unchecked",
+        "phishing": "unchecked" if assessment.phishing is None else score_of(assessment.phishing),
+        "web": min(ratings) if ratings else None,
+    }
