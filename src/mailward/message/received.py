@@ -1,0 +1,106 @@
+"""`Received` lines (RFC 5321 4.4) as sendmail, Postfix, Exim, qmail, Exchange, Gmail and others write them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+
+from mailward.message.model import Hop
+
+_LENGTH = 2_000  # longer lines are only seen in attacks
+_TOKEN = re.compile(r"[()]|[^\s()]+")
+_IPV4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.])")
+_BRACKET = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})(?:%\w{1,16})?\]", re.I)
+_BARE_V6 = re.compile(r"(?<![\w:.])((?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|\d{1,3}(?:\.\d{1,3}){3})?)(?![\w:.])")
+_HELO = re.compile(r"\b(?:helo|ehlo)[ =]\[?([^\s()\[\]]{1,255})", re.I)
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253})\Z")
+_CLAUSES = frozenset({"from", "by", "with", "via", "id", "for"})
+
+
+@lru_cache(maxsize=4096)
+def canonical_ip(text: str) -> str | None:
+    """The canonical text form of an address, v4-mapped v6 as v4; None where it is none."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def read(raw: str) -> Hop:
+    """Read one Received value; what cannot be read stays empty. Linear in the length, which is limited."""
+    words, comments = _clauses(raw[:_LENGTH])
+    source, info = words.get("from", ""), comments.get("from", "")
+    address = _address(info) or _address(source)
+    helo = _helo(source, info)
+    by = words.get("by", "").strip("[];,").rstrip(".").lower()
+    protocol = words.get("with", "").strip(";,").upper()
+    if protocol == "MICROSOFT":
+        protocol = "MICROSOFT SMTP"
+    return Hop(helo, _name(source, info, address), address, by, protocol)
+
+
+def _clauses(raw: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The first word after each clause keyword, and the rest of that clause (further words and comments) as one text."""
+    words: dict[str, str] = {}
+    rest: dict[str, list[str]] = {}
+    clause = ""
+    depth = 0
+    for token in _TOKEN.findall(raw):
+        if token == "(":
+            depth += 1
+        elif token == ")":
+            depth = max(0, depth - 1)
+        elif depth == 0 and token[-1] == ";" and clause not in {"", "from"}:
+            words.setdefault(clause, token)
+            break
+        elif depth == 0 and token.lower() in _CLAUSES and token.lower() not in words:
+            clause = token.lower()
+            rest[clause] = []
+            words[clause] = ""
+            continue
+        elif depth == 0 and clause and not words[clause]:
+            words[clause] = token
+            continue
+        if clause == "from":
+            rest[clause].append(token)
+    return words, {clause: " ".join(tokens) for clause, tokens in rest.items()}
+
+
+def _address(text: str) -> str | None:
+    if not text:
+        return None
+    for pattern in (_BRACKET, _IPV4, _BARE_V6):
+        for m in pattern.finditer(text):
+            if found := canonical_ip(m[1]):
+                return found
+    return None
+
+
+def _helo(source: str, info: str) -> str:
+    if info and (m := _HELO.search(info)):
+        return m[1].rstrip(".")
+    return source.strip("[];,").rstrip(".") if not source.lower().startswith("[ipv6:") else source[6:].rstrip("]")
+
+
+def _name(source: str, info: str, address: str | None) -> str:
+    """The verified name: in front of the bracketed address (sendmail, Postfix, Gmail), or the first word (qmail, Exim)."""
+    tokens = [t for t in info.split() if t not in {"(", ")"}]
+    for index, token in enumerate(tokens):
+        if token.startswith("[") and index and tokens[index - 1] not in {"from", ")"}:
+            return _host(tokens[index - 1])
+    if address and _HELO.search(info) and canonical_ip(source.strip("[]")) is None:
+        return _host(source)
+    if address and tokens and tokens[0].startswith("[") and "helo=" in info.lower():
+        return _host(source)
+    return ""
+
+
+def _host(token: str) -> str:
+    name = token.rpartition("@")[2].rpartition("=")[2].rstrip(".;,").lower()
+    if name in {"unknown", "localhost", "helo", "ehlo", "(", "port"} or "." not in name or not _HOST.match(name):
+        return "localhost" if name == "localhost" else ""
+    return "" if canonical_ip(name) else name
