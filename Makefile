@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PORT ?= 2525
 FUZZ_SECONDS ?= 600
 MAILWARD_SHARED ?= $(abspath ../shared)
 export MAILWARD_SHARED
@@ -37,7 +38,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 		$(PIP) install --quiet --require-hashes -r requirements-dev.lock && echo "$$digest" > $@
 
 run: $(VENV)/.runtime ## set up, start the gateway on loopback, send it the sample messages, show the verdicts, serve
-	@exec $(BIN)/mailward demo --state .state
+	@exec $(BIN)/mailward demo --state .state --port $(PORT)
 
 packages:
 	@tests/packages

@@ -1,0 +1,216 @@
+"""`mailward doctor`: looks at everything the gateway needs, and says how to mend what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mailward.cli import words
+from mailward.cli.options import AsJson, ConfigFile, StateFolder, settings_of
+from mailward.cli.trouble import Trouble
+
+if TYPE_CHECKING:
+    from mailward.gateway.settings import Settings
+
+FEW_BYTES = 500 << 20  # free space below this is worth a warning
+CONNECT_SECONDS = 5.0
+
+
+class Grade(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What one look found. `remedy` says how to mend it, "" where nothing is wrong."""
+
+    grade: Grade
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def doctor(config: ConfigFile = None, state: StateFolder = None, as_json: AsJson = False) -> None:
+    """Check settings, storage, policy, model, quarantine and ports. Exit status 1 when something is broken."""
+    symptoms = list(_examine(config, state))
+    for symptom in symptoms:
+        print(json.dumps(asdict(symptom)) if as_json else _shown(symptom))
+    raise typer.Exit(any(symptom.grade is Grade.BROKEN for symptom in symptoms))
+
+
+def _shown(symptom: Symptom) -> str:
+    colour = {Grade.OK: "clean", Grade.WARNING: "unscannable"}.get(symptom.grade, "broken")
+    line = f"{words.coloured(symptom.grade, 8, colour)} {symptom.what:<11} {words.one_line(symptom.found)}"
+    return f"{line}\n{'':<21}{words.one_line(symptom.remedy)}" if symptom.remedy else line
+
+
+def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
+    try:
+        settings = settings_of(config, state)
+    except Trouble as trouble:
+        yield Symptom(Grade.BROKEN, "settings", trouble.message, trouble.hint or "Mend the file; nothing else can be checked before.")
+        return
+    name = str(config) if config else "mailward.toml" if Path("mailward.toml").is_file() else "defaults, there is no mailward.toml here"
+    yield Symptom(Grade.OK, "settings", name)
+    looks: tuple[tuple[str, Callable[[Settings], Iterator[Symptom]]], ...] = (
+        ("state", _state),
+        ("storage", _storage),
+        ("policy", _policy),
+        ("model", _model),
+        ("quarantine", _quarantine),
+        ("smtp", _smtp),
+        ("next hop", _next_hop),
+    )
+    for what, look in looks:
+        try:
+            yield from look(settings)
+        except Exception as error:  # a look that fails is a finding, the others go on
+            yield Symptom(Grade.BROKEN, what, f"{type(error).__name__}: {error}")
+
+
+def _state(settings: Settings) -> Iterator[Symptom]:
+    folder = settings.state_folder
+    existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        yield Symptom(
+            Grade.BROKEN, "state", f"{folder} cannot be written", f"Let this user write to {existing}, or name another folder with --state."
+        )
+        return
+    free = shutil.disk_usage(existing).free
+    if free < FEW_BYTES:
+        yield Symptom(
+            Grade.WARNING,
+            "state",
+            f"{folder}: {words.size(free)} left on the disk",
+            "Make room: mail is answered 451 when the quarantine is full.",
+        )
+        return
+    yield Symptom(Grade.OK, "state", f"{folder}, {'' if folder.exists() else 'made when first needed, '}{words.size(free)} free")
+
+
+def _storage(settings: Settings) -> Iterator[Symptom]:
+    from mailward import storage
+
+    if not Path(settings.database).is_file():
+        yield Symptom(Grade.OK, "storage", f"{settings.database}, made when first needed")
+        return
+    try:
+        opened = storage.open(settings.storage_url)
+        try:
+            count = opened.count()
+        finally:
+            opened.close()
+    except storage.StorageError as error:
+        yield Symptom(Grade.BROKEN, "storage", str(error), "Put a copy of the file aside; `mailward serve` starts with a new one.")
+        return
+    yield Symptom(Grade.OK, "storage", f"{settings.database}, {count:,} messages remembered")
+
+
+def _policy(settings: Settings) -> Iterator[Symptom]:
+    from mailward.gateway.gateway import stored_policy
+    from mailward.policy import PolicyError
+
+    try:
+        policy = stored_policy(settings)
+    except PolicyError as error:
+        yield Symptom(Grade.BROKEN, "policy", str(error), "`mailward policy rollback N` puts an earlier one in force.")
+        return
+    yield Symptom(Grade.OK, "policy", policy.digest)
+    if not policy.content_scanning.enabled:
+        yield Symptom(
+            Grade.WARNING, "policy", "Content Scanning is switched off: nothing is caught", "Set content_scanning.enabled = true."
+        )
+
+
+def _model(settings: Settings) -> Iterator[Symptom]:
+    del settings
+    from mailward import content
+
+    yield Symptom(Grade.OK, "model", content.load().name)
+
+
+def _quarantine(settings: Settings) -> Iterator[Symptom]:
+    from mailward.quarantine import State, Vault
+
+    if not settings.quarantine_folder.exists():
+        yield Symptom(Grade.OK, "quarantine", "empty, made when first needed")
+        return
+    entries = Vault(settings.quarantine_folder).list()
+    yield Symptom(Grade.OK, "quarantine", f"{sum(entry.state is State.HELD for entry in entries):,} messages held")
+    for entry in entries:
+        if entry.defect:
+            yield Symptom(Grade.WARNING, "quarantine", f"{entry.id}: {entry.defect}", "Look at the file and move it away.")
+        elif entry.state is State.RELEASING:
+            remedy = f"If it did not arrive: `mailward quarantine release {entry.id} --again`."
+            yield Symptom(Grade.WARNING, "quarantine", f"{entry.id}: its release was interrupted, or is under way", remedy)
+
+
+def _smtp(settings: Settings) -> Iterator[Symptom]:
+    from mailward.gateway.settings import host_and_port
+
+    if not settings.smtp.listen:
+        yield Symptom(Grade.WARNING, "smtp", "switched off", 'Set [smtp] listen = "127.0.0.1:2525" to take mail.')
+        return
+    host, port = host_and_port(settings.smtp.listen)
+    problem = cannot_bind(host, port)
+    if not problem:
+        yield Symptom(Grade.OK, "smtp", f"{settings.smtp.listen} is free for `mailward serve`")
+        return
+    greeting = _greeting(host, port)
+    if "mailward" in greeting.lower():
+        yield Symptom(Grade.OK, "smtp", f"{settings.smtp.listen} answers: {greeting}")
+    else:
+        remedy = "Stop what uses it (`ss -ltnp` names it), or set another [smtp] listen."
+        yield Symptom(
+            Grade.BROKEN, "smtp", f"{settings.smtp.listen}: {problem}" + (f"; it answers: {greeting}" if greeting else ""), remedy
+        )
+
+
+def _next_hop(settings: Settings) -> Iterator[Symptom]:
+    from mailward.gateway.settings import host_and_port
+
+    if not settings.smtp.next_hop:
+        remedy = 'Set [smtp] next_hop = "host:port" to your mail server.'
+        yield Symptom(Grade.WARNING, "next hop", "none: every message that is not held is answered 451", remedy)
+        return
+    greeting = _greeting(*host_and_port(settings.smtp.next_hop))
+    if greeting.startswith("220"):
+        yield Symptom(Grade.OK, "next hop", f"{settings.smtp.next_hop} answers: {greeting}")
+    else:
+        found = f"{settings.smtp.next_hop} " + (f"answers: {greeting}" if greeting else "does not answer")
+        yield Symptom(Grade.BROKEN, "next hop", found, "Start that server or mend [smtp] next_hop; until then mail is answered 451.")
+
+
+def cannot_bind(host: str, port: int) -> str:
+    """Why nobody could listen there, "" if one could."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(1)
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return ""
+
+
+def _greeting(host: str, port: int) -> str:
+    """The first line a server says, "" if nobody answers."""
+    try:
+        with socket.create_connection((host, port), CONNECT_SECONDS) as connection:
+            connection.settimeout(CONNECT_SECONDS)
+            with connection.makefile("rb") as stream:
+                return words.one_line(stream.readline(1000).decode("utf-8", "replace").strip())
+    except OSError:
+        return ""

@@ -1,0 +1,227 @@
+"""Judging stored messages: their envelope from what they carry, one after the other or in several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from mailward.cli import words
+from mailward.cli.mailbox import STANDARD_INPUT, Found, Unreadable, read
+
+if TYPE_CHECKING:
+    from mailward.gateway.gateway import Gateway, Judgement
+    from mailward.gateway.settings import Settings
+    from mailward.message import Envelope
+    from mailward.policy import Policy
+
+MANY = 200  # messages from which a second process pays for its start
+BATCH = 16  # messages handed to a process at once
+DIED = "a process judging it died; it was left out"
+
+Piece = Found | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the person says about the envelope. None: take it from the message's trace."""
+
+    client_ip: str | None = None
+    helo: str | None = None
+    mail_from: str | None = None
+    rcpt_to: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """How to judge; travels to every process. `policy` None: the stored one, else the defaults."""
+
+    settings: Settings
+    policy: Policy | None
+    given: Given
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one path: the verdict and the line to print, or an error."""
+
+    name: str
+    verdict: str = ""
+    text: str = ""
+    error: str = ""
+
+
+def open_gateway(settings: Settings, policy: Policy | None = None) -> Gateway:
+    """Open the gateway's core. Raises Trouble."""
+    from mailward.cli.trouble import Trouble
+    from mailward.gateway.gateway import Gateway
+    from mailward.policy import PolicyError
+    from mailward.storage import StorageError
+
+    try:
+        return Gateway.open(settings, policy)
+    except StorageError as error:
+        raise Trouble(str(error), f"`mailward doctor --state {settings.state_folder}` looks closer.") from None
+    except PolicyError as error:
+        raise Trouble(
+            f"the policy in the state folder cannot be used: {error}", "`mailward policy rollback N` puts an earlier one in force."
+        ) from None
+
+
+def envelope_of(raw: bytes, given: Given) -> Envelope:
+    """The envelope a stored message arrived with, as its trace tells it. Only the header is read."""
+    from mailward.message import parse
+    from mailward.message.origin import envelope_from_trace
+
+    envelope = envelope_from_trace(parse(_header(raw)))
+    if given == Given():
+        return envelope
+    return replace(
+        envelope,
+        client_ip=envelope.client_ip if given.client_ip is None else given.client_ip,
+        client_name=envelope.client_name if given.client_ip is None else None,
+        helo=envelope.helo if given.helo is None else given.helo,
+        mail_from=envelope.mail_from if given.mail_from is None else given.mail_from,
+        rcpt_to=envelope.rcpt_to if given.rcpt_to is None else given.rcpt_to,
+    )
+
+
+def _header(raw: bytes) -> bytes:
+    ends = [end for end in (raw.find(b"\n\n"), raw.find(b"\n\r\n")) if end >= 0]
+    return raw[: min(ends) + 2] if ends else raw
+
+
+class Judge:
+    """Judges found messages one by one."""
+
+    def __init__(self, instructions: Instructions) -> None:
+        self._gateway = open_gateway(instructions.settings, instructions.policy)
+        self._given = instructions.given
+        self._as_json = instructions.as_json
+
+    def line(self, piece: Piece) -> Line:
+        """Judge one message. Never raises for what the file holds."""
+        if isinstance(piece, Unreadable):
+            return Line(piece.name, error=piece.reason)
+        try:
+            raw = read(piece)
+        except OSError as error:
+            return Line(piece.name, error=(error.strerror or str(error)).lower())
+        judgement = self._gateway.judge(raw, envelope_of(raw, self._given))
+        text = _json_line(piece.name, judgement, self._gateway.policy) if self._as_json else _plain_line(piece.name, judgement)
+        return Line(piece.name, str(judgement.verdict.kind), text)
+
+
+def judged(instructions: Instructions, pieces: Iterable[Piece], jobs: int) -> Iterator[Line]:
+    """Judge in order. `jobs` 0: one process for each core when there are many messages. Standard input is always read here."""
+    pieces = iter(pieces)
+    first = list(islice(pieces, MANY))
+    processes = jobs or (_cores() if len(first) == MANY else 1)
+    rest = chain(first, pieces)
+    if processes == 1 or any(piece.name == STANDARD_INPUT for piece in first):
+        judge = Judge(instructions)
+        return (judge.line(piece) for piece in rest)
+    open_gateway(instructions.settings, instructions.policy)  # what is wrong with it shows here, not in a process
+    return _in_processes(instructions, rest, processes)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_judge: Judge | None = None
+
+
+def _start_process(instructions: Instructions) -> None:
+    global _judge
+    _judge = Judge(instructions)
+
+
+def _judge_batch(batch: list[Piece]) -> list[Line]:
+    assert _judge is not None
+    return [_judge.line(piece) for piece in batch]
+
+
+def _in_processes(instructions: Instructions, pieces: Iterator[Piece], processes: int) -> Iterator[Line]:
+    """Keep a few batches ahead of the printing. When a process dies, its batch is judged again one message at a time."""
+
+    def new_pool(size: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(size, initializer=_start_process, initargs=(instructions,))
+
+    pool = new_pool(processes)
+    waiting: list[tuple[list[Piece], Future[list[Line]]]] = []
+    try:
+        while True:
+            while len(waiting) < processes * 3 and (batch := list(islice(pieces, BATCH))):
+                waiting.append((batch, pool.submit(_judge_batch, batch)))
+            if not waiting:
+                return
+            batch, future = waiting.pop(0)
+            try:
+                yield from future.result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=False, cancel_futures=True)
+                yield from _one_by_one(batch, new_pool)
+                pool = new_pool(processes)
+                waiting = [(later, pool.submit(_judge_batch, later)) for later, _ in waiting]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _one_by_one(batch: list[Piece], new_pool: Callable[[int], ProcessPoolExecutor]) -> Iterator[Line]:
+    for piece in batch:
+        with new_pool(1) as pool:
+            try:
+                yield from pool.submit(_judge_batch, [piece]).result()
+            except BrokenProcessPool:
+                yield Line(piece.name, error=DIED)
+
+
+def _plain_line(name: str, judgement: Judgement) -> str:
+    verdict = judgement.verdict
+    score = verdict.scores["spam"]
+    shown = f"{score:6.2f}/{verdict.thresholds['spam']:.1f}" if isinstance(score, float) else f"{score!s:>10}"
+    reason = verdict.reasons[0].text if verdict.reasons else ""
+    action = str(verdict.action)
+    return f"{words.coloured(str(verdict.kind), 14)} {action:<10} {shown}  {words.one_line(name)}  {words.one_line(reason, 160)}".rstrip()
+
+
+def _json_line(name: str, judgement: Judgement, policy: Policy) -> str:
+    return as_json_text(as_json(name, judgement, policy))
+
+
+def as_json(name: str, judgement: Judgement, policy: Policy) -> dict[str, Any]:
+    """The object of `scan --json`."""
+    from mailward.scan.counterfactual import counterfactuals
+
+    facts, verdict = judgement.assessment, judgement.verdict
+    return {
+        "path": name,
+        "verdict": str(verdict.kind),
+        "action": str(verdict.action),
+        "filter": verdict.filter,
+        "entry": verdict.entry,
+        "scores": verdict.scores,
+        "thresholds": verdict.thresholds,
+        "sender_ip": {"address": facts.sender_ip.address, "standing": facts.sender_ip.standing},
+        "auth": {"spf": str(facts.auth.spf), "dkim": str(facts.auth.dkim), "dmarc": str(facts.auth.dmarc), "arc": str(facts.auth.arc)},
+        "urls": [{"url": url.url, "rating": url.rating, "band": url.band, "found_in": url.found_in} for url in facts.urls],
+        "reasons": [{"filter": r.filter, "name": r.name, "contribution": r.contribution, "text": r.text} for r in verdict.reasons],
+        "counterfactuals": list(counterfactuals(facts, policy)),
+        "findings": list(facts.findings),
+        "elapsed_ms": round(judgement.elapsed_ms, 2),
+        "model": facts.model,
+        "policy": verdict.policy,
+    }
+
+
+def as_json_text(value: dict[str, Any]) -> str:
+    """One line of JSON. What is not text (bytes of a file name, lone surrogates) becomes U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,122 @@
+"""`mailward learn`, `train` and `evaluate`: local feedback, and how models are made and measured."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.cli import words
+from mailward.cli.judging import open_gateway
+from mailward.cli.mailbox import Unreadable, find, read
+from mailward.cli.options import AsJson, ConfigFile, StateFolder, settings_of
+from mailward.cli.policy import opened_storage, who
+from mailward.cli.trouble import Trouble
+
+learn = typer.Typer(help="Teach this site's own model: what is wanted, what is spam, and what was a mistake.", no_args_is_help=True)
+
+Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Messages, folders, mboxes, Maildirs, or -.")]
+Corpora = Annotated[
+    list[Path], typer.Argument(metavar="CORPUS...", help="Folders with ham/ and spam/, packed corpora (.tar.zst), or a folder of either.")
+]
+
+
+class Protocol(StrEnum):
+    """How `evaluate` measures (docs/performance.md)."""
+
+    LOSO = "loso"
+    ONLINE = "online"
+    FIXED = "fixed"
+
+
+@learn.command("ham")
+def learn_ham(paths: Paths, config: ConfigFile = None, state: StateFolder = None) -> None:
+    """Report messages as wanted."""
+    _learn("ham", paths, config, state)
+
+
+@learn.command("spam")
+def learn_spam(paths: Paths, config: ConfigFile = None, state: StateFolder = None) -> None:
+    """Report messages as spam."""
+    _learn("spam", paths, config, state)
+
+
+@learn.command("undo")
+def learn_undo(
+    id: Annotated[int, typer.Argument(metavar="ID", help="The number `learn` printed.")],
+    config: ConfigFile = None,
+    state: StateFolder = None,
+) -> None:
+    """Take one report back: the model becomes what it would be without it."""
+    from mailward.learning import feedback
+
+    with opened_storage(settings_of(config, state), must_exist=False) as storage:
+        if storage is None or not feedback.undo(storage, id):
+            raise Trouble(f"there is no report {id} that counts", "Name a number `mailward learn` printed.")
+    print(f"report {id} is undone; a running gateway takes it up on SIGHUP")
+
+
+def _learn(kind: str, paths: list[str], config: Path | None, state: Path | None) -> None:
+    from mailward.learning import feedback
+
+    settings = settings_of(config, state)
+    learned = failed = 0
+    with opened_storage(settings) as storage:
+        assert storage is not None
+        gateway = open_gateway(settings)
+        person = who()
+        for piece in find(paths):
+            try:
+                if isinstance(piece, Unreadable):
+                    raise OSError(0, piece.reason)
+                raw = read(piece)
+            except OSError as error:
+                typer.echo(f"{words.one_line(piece.name)}: {(error.strerror or str(error)).lower()}", err=True)
+                failed += 1
+                continue
+            report = feedback.learn(storage, gateway, raw, kind, person)
+            print(f"{report.id}\t{kind}\t{words.one_line(piece.name)}")
+            learned += 1
+        gateway.close()
+    if not learned:
+        raise typer.Exit(2)
+    typer.echo(
+        f"{learned:,} learned as {kind}; a running gateway takes it up on SIGHUP" + (f"; {failed:,} could not be read" if failed else ""),
+        err=True,
+    )
+
+
+def train(
+    corpora: Corpora,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the model and its card are written.")],
+) -> None:
+    """Make a model from corpora of judged mail. Needs the extra `train` (make test installs it)."""
+    _needs_training()
+    from mailward.learning import train as trainer
+
+    trainer.main(corpora, out)
+
+
+def evaluate(
+    corpora: Corpora,
+    protocol: Annotated[
+        Protocol, typer.Option("--protocol", help="loso: leave one source out. online: in time order, learning. fixed: the shipped model.")
+    ] = Protocol.LOSO,
+    as_json: AsJson = False,
+) -> None:
+    """Measure on corpora of judged mail, with counts and intervals."""
+    _needs_training()
+    from mailward.learning import evaluate as evaluation
+
+    evaluation.main(corpora, str(protocol), as_json)
+
+
+def _needs_training() -> None:
+    try:
+        import scipy  # noqa: F401
+        import sklearn  # noqa: F401
+        import zstandard  # noqa: F401
+    except ImportError as error:
+        raise Trouble(f"training needs the library {error.name}", "Install the extra: pip install 'mailward[train]'.") from None

@@ -1,0 +1,140 @@
+"""`mailward policy`: the document that says what to filter, its history, and what a change would have done."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mailward.cli import words
+from mailward.cli.options import AsJson, ConfigFile, StateFolder, policy_of, settings_of
+from mailward.cli.trouble import Trouble
+
+if TYPE_CHECKING:
+    from mailward.gateway.settings import Settings
+    from mailward.policy import Policy
+    from mailward.storage import Storage
+
+app = typer.Typer(help="The policy document: show, check, import, export, history, rollback, replay.", no_args_is_help=True)
+
+PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy as TOML.")]
+DAY = 86_400.0
+
+
+@app.command("show")
+def show(config: ConfigFile = None, state: StateFolder = None) -> None:
+    """Print the policy in force: every setting, what it does, and its default."""
+    print(_in_force(settings_of(config, state)).to_toml(), end="")
+
+
+@app.command("export")
+def export(config: ConfigFile = None, state: StateFolder = None) -> None:
+    """Print the policy in force as it was imported, comments and all; the defaults if none was."""
+    settings = settings_of(config, state)
+    with opened_storage(settings, must_exist=False) as storage:
+        version = storage.policy() if storage else None
+    print(version.toml if version else _in_force(settings).to_toml(), end="")
+
+
+@app.command("check")
+def check(file: PolicyFile) -> None:
+    """Read a policy and name every mistake with its line. Nothing is changed."""
+    policy = policy_of(file)
+    print(f"{file}: good, {policy.digest}")
+
+
+@app.command("import")
+def import_(
+    file: PolicyFile,
+    note: Annotated[str, typer.Option("--note", help="Why, for the history.")] = "",
+    config: ConfigFile = None,
+    state: StateFolder = None,
+) -> None:
+    """Put a policy in force. A running gateway takes it up on SIGHUP."""
+    policy_of(file)
+    with opened_storage(settings_of(config, state)) as storage:
+        assert storage is not None
+        n = storage.save_policy(file.read_text("utf-8"), who(), note or f"imported from {file.name}", time.time())
+    print(f"policy {n} is in force; a running gateway takes it up on SIGHUP")
+
+
+@app.command("history")
+def history(as_json: AsJson = False, config: ConfigFile = None, state: StateFolder = None) -> None:
+    """List every policy that was ever in force, the newest first."""
+    with opened_storage(settings_of(config, state), must_exist=False) as storage:
+        versions = storage.policies() if storage else []
+    if as_json:
+        import json
+
+        for version in versions:
+            print(json.dumps({"n": version.n, "time": version.time, "who": version.who, "note": version.note}))
+        return
+    if not versions:
+        print("No policy was ever saved: the defaults are in force.")
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("n", "since", "who", "note", box=None, pad_edge=False)
+    for version in versions:
+        table.add_row(str(version.n), words.when(version.time), escape(words.one_line(version.who)), escape(words.one_line(version.note)))
+    words.show(table)
+
+
+@app.command("rollback")
+def rollback(
+    n: Annotated[int, typer.Argument(metavar="N", help="The number `mailward policy history` shows.")],
+    config: ConfigFile = None,
+    state: StateFolder = None,
+) -> None:
+    """Put an earlier policy in force again. The history keeps both."""
+    with opened_storage(settings_of(config, state), must_exist=False) as storage:
+        version = storage.policy(n) if storage else None
+        if storage is None or version is None:
+            raise Trouble(f"there is no policy {n}", "`mailward policy history` shows what there is.")
+        new = storage.rollback(n, who(), time.time())
+    print(f"policy {n} is in force again, as number {new}; a running gateway takes it up on SIGHUP")
+
+
+@contextmanager
+def opened_storage(settings: Settings, *, must_exist: bool = True) -> Iterator[Storage | None]:
+    """Open the storage; None where there is none yet and `must_exist` is False, so that looking makes no files."""
+    from mailward import storage
+
+    if not must_exist and not Path(settings.database).is_file():
+        yield None
+        return
+    Path(settings.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        opened = storage.open(settings.storage_url)
+        try:
+            yield opened
+        finally:
+            opened.close()
+    except storage.StorageError as error:
+        raise Trouble(str(error)) from None
+
+
+def _in_force(settings: Settings) -> Policy:
+    from mailward.gateway.gateway import stored_policy
+    from mailward.policy import PolicyError
+    from mailward.storage import StorageError
+
+    try:
+        return stored_policy(settings)
+    except (StorageError, PolicyError) as error:
+        raise Trouble(str(error)) from None
+
+
+def who() -> str:
+    """The person's name for the history."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
