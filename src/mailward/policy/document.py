@@ -84,6 +84,12 @@ def _required_authserv_id(name: str) -> str:
 class _Table(BaseModel):
     model_config = _STRICT
 
+    @cached_property
+    def digest(self) -> str:
+        """Stands for the settings of this table; kept with it, so that a changed copy of a policy only computes what changed."""
+        values = [f"{name}={_stand_in(getattr(self, name))}" for name in type(self).model_fields]
+        return "sha256:" + hashlib.sha256("\n".join(values).encode()).hexdigest()
+
 
 class Organisation(_Table):
     """Who we are: our domains, our own hops, and whose authentication results we believe."""
@@ -213,7 +219,10 @@ class Headers(_Table):
 
 
 class Policy(_Table):
-    """The whole document. Make one with `from_toml` or `Policy()` for the defaults."""
+    """The whole document. Make one with `from_toml` or `Policy()` for the defaults.
+
+    `digest` names it: `sha256:...` of its settings; comments, order and layout of a file do not count.
+    """
 
     organisation: Organisation = Field(default_factory=Organisation)
     content_scanning: ContentScanning = Field(default_factory=ContentScanning)
@@ -231,32 +240,19 @@ class Policy(_Table):
         """The whole document with every setting, what it does and its default, as `from_toml` reads it."""
         return render(self, "The mailward policy: what to filter, and what to do with it.")
 
-    @cached_property
-    def digest(self) -> str:
-        """`sha256:...` of the settings; comments, order and layout of a file do not count."""
-        plain = json.dumps(_plain(self), sort_keys=True, separators=(",", ":"))
-        return "sha256:" + hashlib.sha256(plain.encode()).hexdigest()
-
     def changed(self, path: str, value: Any) -> Policy:
         """A copy in which the setting at the dotted path has another value. The value is taken as it is, not validated."""
-        changed = _changed(self, path.split("."), value)
-        changed.__dict__.pop("digest", None)
-        return changed
+        return _changed(self, path.split("."), value)
 
 
 def _changed(table: Table, path: list[str], value: Any) -> Table:
     name, *rest = path
     new = _changed(getattr(table, name), rest, value) if rest else value
-    return table.model_copy(update={name: new})
+    changed = table.model_copy(update={name: new})
+    changed.__dict__.pop("digest", None)
+    return changed
 
 
-def _plain(table: BaseModel) -> dict[str, Any]:
-    """The settings as plain values, each list by its digest, so that long lists cost nothing."""
-    plain: dict[str, Any] = {}
-    for name in type(table).model_fields:
-        value = getattr(table, name)
-        if isinstance(value, BaseModel):
-            plain[name] = _plain(value)
-        else:
-            plain[name] = value.digest if isinstance(value, EntryList) else value
-    return plain
+def _stand_in(value: Any) -> str:
+    """A value as text for the digest; tables and lists stand in by their own digests."""
+    return value.digest if isinstance(value, _Table | EntryList) else json.dumps(value)

@@ -105,25 +105,31 @@ def blocking(assessment: Assessment, policy: Policy) -> str:
 FILTERS: tuple[Filter, ...] = (content_scanning, unscannable)  # of equal severity, the first decides
 
 
-def decide(assessment: Assessment, policy: Policy) -> Verdict:
-    """Ask every filter; the most severe action wins, in the order of `Action`. Filters that only observe never win.
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The decision itself, without the words and numbers that `decide` adds to it."""
 
-    Reasons: first those that are no part of a score (an entry, a limit), then the contributions, the weightiest first.
-    """
+    kind: Kind
+    action: Action
+    filter: str
+    entry: str
+    hits: tuple[Hit, ...]
+    notes: tuple[Reason, ...]
+
+
+def rule(assessment: Assessment, policy: Policy) -> Ruling:
+    """Ask every filter; the most severe action wins, in the order of `Action`. Filters that only observe never win."""
     opinions = [look(assessment, policy) for look in FILTERS]
     hits = [opinion.hit for opinion in opinions if opinion.hit]
     acting = [hit for hit in hits if not hit.log_only]
     winner = max(acting, key=lambda hit: hit.action.severity) if acting else None
-    return Verdict(
+    return Ruling(
         kind=winner.kind if winner else Kind.CLEAN,
         action=winner.action if winner else Action.PASS,
         filter=winner.filter if winner else "",
         entry=_entry(opinions, winner),
-        hits=tuple(sorted(hits, key=lambda hit: -hit.action.severity)) if len(hits) > 1 else tuple(hits),
-        reasons=(*(reason for opinion in opinions for reason in opinion.reasons), *share_reasons(assessment)),
-        scores=_scores(assessment),
-        thresholds={"spam": policy.content_scanning.target.threshold},
-        policy=policy.digest,
+        hits=tuple(sorted(hits, key=lambda hit: -hit.action.severity)),
+        notes=tuple([reason for opinion in opinions for reason in opinion.reasons]),
     )
 
 
@@ -132,6 +138,25 @@ def _entry(opinions: list[Opinion], winner: Hit | None) -> str:
         if opinion.entry and (opinion.hit is winner or opinion.hit is None):
             return opinion.entry
     return ""
+
+
+def decide(assessment: Assessment, policy: Policy) -> Verdict:
+    """Judge the facts by the policy.
+
+    Reasons: first those that are no part of a score (an entry, a limit), then the contributions, the weightiest first.
+    """
+    ruling = rule(assessment, policy)
+    return Verdict(
+        kind=ruling.kind,
+        action=ruling.action,
+        filter=ruling.filter,
+        entry=ruling.entry,
+        hits=ruling.hits,
+        reasons=(*ruling.notes, *share_reasons(assessment)),
+        scores=_scores(assessment),
+        thresholds={"spam": policy.content_scanning.target.threshold},
+        policy=policy.digest,
+    )
 
 
 def share_reasons(assessment: Assessment) -> tuple[Reason, ...]:

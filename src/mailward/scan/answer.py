@@ -1,0 +1,47 @@
+"""A verdict as the object that `scan --json` prints; others rely on its names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mailward.scan.assessment import Assessment
+from mailward.scan.verdict import Verdict
+
+THRESHOLDS = ("spam", "phishing", "web")  # null where no such filter is at work
+
+
+def to_object(path: str, assessment: Assessment, verdict: Verdict, counterfactuals: Sequence[str], elapsed_ms: float) -> dict[str, Any]:
+    """The object, keys in the documented order. Contributions are not rounded: those of a filter sum to its score."""
+    auth = assessment.auth
+    return {
+        "path": path,
+        "verdict": verdict.kind.value,
+        "action": verdict.action.value,
+        "filter": verdict.filter,
+        "scores": dict(verdict.scores),
+        "thresholds": {name: verdict.thresholds.get(name) for name in THRESHOLDS},
+        "sender_ip": {"address": assessment.sender_ip.address, "standing": assessment.sender_ip.standing},
+        "auth": {"spf": auth.spf.value, "dkim": auth.dkim.value, "dmarc": auth.dmarc.value, "arc": auth.arc.value},
+        "urls": [{"url": url.url, "rating": url.rating, "band": url.band, "found_in": url.found_in} for url in assessment.urls],
+        "reasons": [
+            {"filter": reason.filter, "name": reason.name, "contribution": reason.contribution, "text": reason.text}
+            for reason in verdict.reasons
+        ],
+        "counterfactuals": list(counterfactuals),
+        "elapsed_ms": round(elapsed_ms, 3),
+        "model": assessment.model,
+        "policy": verdict.policy,
+        "id": assessment.id,
+        "entry": verdict.entry,
+        "from_aligned": "unchecked" if assessment.from_aligned is None else assessment.from_aligned,
+        "local_reports": assessment.local_reports,
+        "findings": list(assessment.findings),
+        "unscannable": assessment.unscannable,
+    }
+
+
+def to_json(path: str, assessment: Assessment, verdict: Verdict, counterfactuals: Sequence[str], elapsed_ms: float) -> str:
+    """One line of ASCII JSON."""
+    return json.dumps(to_object(path, assessment, verdict, counterfactuals, elapsed_ms), ensure_ascii=True, allow_nan=False)

@@ -1,0 +1,120 @@
+"""A verdict in words for an administrator: what happened, what counted, what decided, what would have changed it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailward.policy import Policy
+from mailward.scan.assessment import Assessment
+from mailward.scan.counterfactual import counterfactuals
+from mailward.scan.decide import CONTENT_SCANNING, score_of
+from mailward.scan.verdict import Kind, Reason, Verdict
+from mailward.scan.wording import KINDS, treated
+
+_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The parts, for a page or a terminal to lay out; `text` lays them out plainly."""
+
+    headline: str
+    facts: tuple[tuple[str, str], ...]  # what is known of the message: label and value
+    notes: tuple[str, ...]  # entries, limits and settings that decided
+    contributions: tuple[Reason, ...]  # the shares of the spam score, the weightiest first
+    score: float | None  # their sum; None where nothing could be judged
+    threshold: float
+    counterfactuals: tuple[str, ...]
+
+    def text(self) -> str:
+        return "\n".join(_lines(self)) + "\n"
+
+
+def explain(assessment: Assessment, verdict: Verdict, policy: Policy) -> Explanation:
+    """Explain a verdict that `decide` gave for the assessment under the policy."""
+    score = verdict.scores.get("spam")
+    return Explanation(
+        headline=_headline(verdict),
+        facts=tuple(_facts(assessment)),
+        notes=(*_notes(verdict), *_settings(verdict, policy)),
+        contributions=tuple(reason for reason in verdict.reasons if reason.filter == CONTENT_SCANNING and reason.contribution),
+        score=score_of(assessment.spam) if isinstance(score, int | float) else None,
+        threshold=policy.content_scanning.target.threshold,
+        counterfactuals=counterfactuals(assessment, policy),
+    )
+
+
+def _headline(verdict: Verdict) -> str:
+    word = KINDS[verdict.kind]
+    if verdict.kind in {Kind.CLEAN, Kind.UNSCANNABLE}:
+        return f"{word.capitalize()}: the message is {treated(verdict.kind, verdict.action)}" + (
+            f" because of {verdict.entry}" if verdict.entry else ""
+        )
+    return f"{word.capitalize()}: the message is {treated(verdict.kind, verdict.action)}"
+
+
+def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
+    auth = assessment.auth
+    yield "id", assessment.id
+    yield "time", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(assessment.time))
+    yield "from", ", ".join(assessment.header_from) or _UNKNOWN
+    yield "envelope from", _UNKNOWN if assessment.mail_from is None else assessment.mail_from or "<> (a bounce)"
+    yield "to", ", ".join(assessment.rcpt_to) or _UNKNOWN
+    yield "subject", assessment.subject
+    yield "sender IP", assessment.sender_ip.address or _UNKNOWN
+    yield (
+        "authentication",
+        f"spf={auth.spf} dkim={auth.dkim} dmarc={auth.dmarc} arc={auth.arc}" + (f", by {auth.source}" if auth.source else ""),
+    )
+    yield "visible From", {True: "authenticated", False: "not authenticated", None: "not checked"}[assessment.from_aligned]
+    yield "size", f"{assessment.size} bytes, by {assessment.way_in}"
+    if assessment.findings:
+        yield "findings", ", ".join(assessment.findings)
+    yield "model", f"{assessment.model or 'none'}, {assessment.local_reports} local reports"
+
+
+def _notes(verdict: Verdict) -> Iterator[str]:
+    for reason in verdict.reasons:
+        if not reason.contribution:
+            yield reason.text
+
+
+def _settings(verdict: Verdict, policy: Policy) -> Iterator[str]:
+    scanning = policy.content_scanning
+    if not scanning.enabled:
+        yield "Content Scanning is switched off (content_scanning.enabled)"
+        return
+    score = verdict.scores.get("spam")
+    if isinstance(score, int | float):
+        side = "reaches" if score >= scanning.target.threshold else "stays below"
+        yield f"The score {score:.2f} {side} the threshold {scanning.target.threshold:.1f} of level {scanning.target.level.capitalize()}"
+    if verdict.filter == CONTENT_SCANNING:
+        yield f"content_scanning.action is {scanning.action.action}"
+    if verdict.kind is Kind.UNSCANNABLE:
+        yield f"unscannable.action is {policy.unscannable.action}"
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    yield explanation.headline
+    yield ""
+    width = max(len(label) for label, _ in explanation.facts)
+    for label, value in explanation.facts:
+        yield f"  {label:<{width}}  {value}"
+    yield ""
+    yield "What decided"
+    for note in explanation.notes:
+        yield f"  {note}"
+    if explanation.score is not None:
+        yield ""
+        yield "What counted"
+        width = max([len(reason.name) for reason in explanation.contributions] + [len("score")])
+        for reason in explanation.contributions:
+            yield f"  {reason.contribution:+8.3f}  {reason.name:<{width}}  {reason.text}"
+        yield f"  {explanation.score:+8.3f}  {'score':<{width}}  the sum; spam from {explanation.threshold:.1f} on"
+    if explanation.counterfactuals:
+        yield ""
+        yield "What would have changed it"
+        for sentence in explanation.counterfactuals:
+            yield f"  It {sentence}."
