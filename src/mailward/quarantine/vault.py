@@ -65,7 +65,7 @@ class VaultFull(OSError):  # noqa: N818
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The header line of a file. `headers` are header lines to put on top when the message is released."""
+    """The header line of a file."""
 
     id: str
     time: float  # seconds since 1970 when it was held
@@ -81,7 +81,6 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     body_8bit: bool = False  # the client said BODY=8BITMIME
     smtputf8: bool = False  # the client said SMTPUTF8
-    headers: str = ""
     format: int = 1
 
 
@@ -132,7 +131,6 @@ class Vault:
         reason: str = "",
         body_8bit: bool = False,
         smtputf8: bool = False,
-        headers: str = "",
     ) -> str:
         """Write the message under `record_id` and return the id once file and folder are on disk.
 
@@ -153,7 +151,6 @@ class Vault:
             reason=reason[:500],
             body_8bit=body_8bit,
             smtputf8=smtputf8,
-            headers=headers,
         )
         if not self._made:
             self.prepare()

@@ -1,0 +1,1 @@
+"""Sockets: each server translates its protocol to the gateway and back."""

@@ -1,0 +1,126 @@
+"""The listening side of a worker: accept, count, let go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections import Counter
+
+from mailward.servers.smtp import replies
+from mailward.servers.smtp.client import Client, canonical
+from mailward.servers.smtp.connection import Connection
+from mailward.servers.smtp.replies import Reply
+from mailward.servers.smtp.service import Service
+from mailward.servers.smtp.session import Session
+
+REST_SECONDS = 0.5  # without accepting after the system refused (no file descriptors left)
+
+
+class SmtpServer:
+    """Serves sockets that listen already and may be shared with other workers."""
+
+    def __init__(self, service: Service, sockets: list[socket.socket]) -> None:
+        self._service = service
+        self._sockets = sockets
+        self._sessions: dict[asyncio.Task[None], Connection] = {}
+        self._clients: Counter[str] = Counter()
+        self._loop = asyncio.get_running_loop()
+
+    def start(self) -> None:
+        """Accept from now on."""
+        for listening in self._sockets:
+            listening.setblocking(False)
+            self._loop.add_reader(listening.fileno(), self._accept, listening)
+
+    async def drain(self, seconds: float) -> int:
+        """Stop accepting, let messages under way end, and hang up on who is left after `seconds`: how many those were."""
+        for listening in self._sockets:
+            self._loop.remove_reader(listening.fileno())
+            listening.close()
+        self._service.draining = True
+        for connection in self._sessions.values():
+            connection.interrupt()
+        if not self._sessions:
+            return 0
+        _, left = await asyncio.wait(list(self._sessions), timeout=seconds)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=1)
+        return len(left)
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take one connection; another worker may have been faster. One at a time, so that workers share the load."""
+        try:
+            accepted, address = listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            self._service.log.error("accept_failed", error=str(error))
+            self._loop.remove_reader(listening.fileno())
+            self._loop.call_later(REST_SECONDS, self._accept_again, listening)
+            return
+        client = Client(address=_peer(address), port=str(address[1]) if len(address) > 1 else None)
+        refusal = self._refusal(client)
+        if refusal is not None:
+            _turn_away(accepted, refusal)
+            return
+        accepted.setblocking(False)
+        with contextlib.suppress(OSError):
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Connection(lambda c: self._begin(c, client)), accepted))
+        task.add_done_callback(_failed_to_connect)
+
+    def _accept_again(self, listening: socket.socket) -> None:
+        if not self._service.draining:
+            self._loop.add_reader(listening.fileno(), self._accept, listening)
+
+    def _refusal(self, client: Client) -> Reply | None:
+        """Why this connection is one too many. Trusted proxies bring the connections of everybody and count only in total."""
+        settings = self._service.settings
+        if len(self._sessions) >= settings.max_connections:
+            return replies.TOO_MANY
+        if self._clients[_group(client.address)] >= settings.max_connections_per_client and not self._service.trusts(client.address):
+            return replies.TOO_MANY_YOURS
+        return None
+
+    def _begin(self, connection: Connection, client: Client) -> None:
+        group = _group(client.address)
+        self._clients[group] += 1
+        task = self._loop.create_task(Session(connection, client, self._service).run())
+        self._sessions[task] = connection
+
+        def end(task: asyncio.Task[None]) -> None:
+            del self._sessions[task]
+            self._clients[group] -= 1
+            if not self._clients[group]:
+                del self._clients[group]
+            connection.close()
+
+        task.add_done_callback(end)
+
+
+def _failed_to_connect(task: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:
+    if not task.cancelled():
+        task.exception()  # the client went away before we could greet; nothing to tell anybody
+
+
+def _turn_away(accepted: socket.socket, refusal: Reply) -> None:
+    with accepted, contextlib.suppress(OSError):
+        accepted.setblocking(False)
+        accepted.send(refusal.encode())
+
+
+def _peer(address: tuple[str, int] | tuple[str, int, int, int]) -> str | None:
+    with contextlib.suppress(ValueError, IndexError):
+        return canonical(address[0].partition("%")[0])
+    return None
+
+
+def _group(address: str | None) -> str:
+    """What counts as one client: a v4 address, or a v6 /64, which one customer has."""
+    if address is None or ":" not in address:
+        return address or ""
+    return str(ipaddress.ip_network(f"{address}/64", strict=False))

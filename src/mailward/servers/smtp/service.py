@@ -1,0 +1,98 @@
+"""What all sessions of a worker share: settings, the gateway, the vault, what is known of the next hop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from mailward.gateway import Gateway, Judgement, Settings
+from mailward.gateway.settings import host_and_port
+from mailward.message import Envelope
+from mailward.quarantine import Vault
+from mailward.servers.smtp import limits
+from mailward.servers.smtp.client import Client
+from mailward.servers.smtp.nexthop import Capabilities, NextHop
+
+CAPABILITIES_SECONDS = 60.0  # how long what the next hop offered is believed without asking again
+THREADS = 4  # for judging long messages and for fsync; more would only fight for the interpreter
+
+
+class Service:
+    """One a worker."""
+
+    def __init__(self, settings: Settings, gateway: Gateway) -> None:
+        self.settings = settings.smtp
+        self.gateway = gateway
+        self.vault = Vault(settings.quarantine_folder)
+        self.hostname = settings.smtp.hostname or socket.getfqdn()
+        self.timeout = float(settings.smtp.timeout)
+        self.tls = tls_context(settings)
+        self.log: Any = structlog.get_logger("mailward.smtp")
+        self.draining = False
+        self._next_hop = host_and_port(settings.smtp.next_hop) if settings.smtp.next_hop else None
+        self._capabilities: Capabilities | None = None
+        self._learned = float("-inf")
+        self._threads = ThreadPoolExecutor(THREADS, "smtp")
+
+    @property
+    def has_next_hop(self) -> bool:
+        return self._next_hop is not None
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the next hop offered lately, None when that is not known."""
+        return self._capabilities if time.monotonic() - self._learned < CAPABILITIES_SECONDS else None
+
+    async def connect(self, client: Client) -> NextHop:
+        """Open a connection to the next hop. Raises `NextHopFailed`."""
+        assert self._next_hop is not None
+        hop = NextHop(*self._next_hop, self.hostname, self.timeout)
+        await hop.open(client)
+        self._capabilities, self._learned = hop.capabilities, time.monotonic()
+        return hop
+
+    def trusts(self, address: str | None) -> bool:
+        """Whether that address may tell us who the real client is."""
+        return address is not None and bool(self.settings.trusted_proxies.match(address))
+
+    async def judge(self, raw: bytes, envelope: Envelope) -> Judgement:
+        """Judge a message, a long one beside the others."""
+        if len(raw) <= limits.THREAD_BYTES:
+            return self.gateway.judge(raw, envelope)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.gateway.judge, raw, envelope)
+
+    async def hold(self, raw: bytes, envelope: Envelope, judgement: Judgement, **more: Any) -> None:
+        """Put a message into the quarantine under its record's id; it is on disk on return. Raises OSError."""
+        verdict = judgement.verdict
+
+        def write() -> None:
+            self.vault.hold(
+                raw,
+                envelope,
+                judgement.assessment.id,
+                subject=judgement.assessment.subject,
+                verdict=verdict.kind,
+                filter=verdict.filter,
+                reason=verdict.reasons[0].text if verdict.reasons else "",
+                **more,
+            )
+
+        await asyncio.get_running_loop().run_in_executor(self._threads, write)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False)
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """The certificate for STARTTLS, None when none is set. Raises OSError or ssl.SSLError when it cannot be read."""
+    if not settings.smtp.tls_certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.smtp.tls_certificate, settings.smtp.tls_key)
+    return context
