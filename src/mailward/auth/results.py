@@ -1,0 +1,124 @@
+"""Read what a trusted server recorded: Authentication-Results (RFC 8601) and Received-SPF (RFC 7208 9.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mailward.auth.model import UNCHECKED, Authentication, Outcome
+from mailward.message import Message
+
+MAX_RESULTS = 20  # Authentication-Results fields read of one message
+MAX_VALUE = 8_192  # characters read of one field
+
+_METHOD = re.compile(r"(?:^|[;\s])(spf|dkim|dmarc|arc)\s*=\s*([a-z]+)", re.I)
+_PROPERTY = re.compile(r"\b(header\.d|header\.i|smtp\.mailfrom|smtp\.helo|header\.from)\s*=\s*\"?([^\s;\"]+)", re.I)
+_COMMENT = re.compile(r"\([^()]*\)")
+_WORDS = {word.value: word for word in Outcome}
+_ALIASES = {"hardfail": Outcome.FAIL, "bestguesspass": Outcome.NONE, "error": Outcome.TEMPERROR, "unknown": Outcome.PERMERROR, "invalid": Outcome.FAIL}
+_ORDER = (Outcome.PASS, Outcome.FAIL, Outcome.SOFTFAIL, Outcome.POLICY, Outcome.NEUTRAL, Outcome.TEMPERROR, Outcome.PERMERROR, Outcome.NONE)
+
+
+def recorded(message: Message, authserv_ids: Sequence[str], hop: int) -> Authentication:
+    """Return the results written by a server named in `authserv_ids`, or `UNCHECKED`.
+
+    An id matches the authserv-id itself, any host below it, or, as "*", everything. Only fields that stand above the first `Received`
+    line below our own hop `hop` are read: whatever stands further down came with the message. Several fields of the same
+    server are joined; of several outcomes of one method `pass` wins.
+    """
+    if not authserv_ids:
+        return UNCHECKED
+    result = UNCHECKED
+    seen = lines = 0
+    for header in message.headers:
+        if header.key == "received":
+            lines += 1
+            if lines > hop + 1 >= 0:
+                break
+        elif header.key == "authentication-results":
+            seen += 1
+            if seen > MAX_RESULTS:
+                break
+            result = _joined(result, _parse(header.raw[:MAX_VALUE], authserv_ids))
+        elif header.key == "received-spf" and result.spf is Outcome.UNCHECKED:
+            result = _received_spf(result, header.raw[:MAX_VALUE], authserv_ids)
+    return result
+
+
+def _trusted(name: str, ids: Sequence[str]) -> bool:
+    name = name.lower().rstrip(".")
+    return any(i == "*" or name == i or name.endswith("." + i) or name.startswith(i + ".") for i in ids if i)
+
+
+def _parse(value: str, ids: Sequence[str]) -> Authentication:
+    text = _COMMENT.sub(" ", value)
+    head, _, rest = text.partition(";")
+    server = head.split()[0] if head.split() else ""
+    if "=" in server:  # Exchange Online writes no authserv-id
+        server, rest = "", text
+    if not (_trusted(server, ids) if server else "*" in ids):
+        return UNCHECKED
+    found: dict[str, Outcome] = {}
+    domains: list[str] = []
+    spf_domain = ""
+    marks = list(_METHOD.finditer(rest))
+    for mark, after in zip(marks, [*(m.start() for m in marks[1:]), len(rest)], strict=False):
+        method, word = mark.group(1).lower(), mark.group(2).lower()
+        outcome = _WORDS.get(word) or _ALIASES.get(word)
+        if outcome is None:
+            continue
+        properties = {k.lower(): v.lower() for k, v in _PROPERTY.findall(rest[mark.start() : after])}
+        if method == "dkim" and outcome is Outcome.PASS:
+            domain = properties.get("header.d") or properties.get("header.i", "").rpartition("@")[2]
+            if domain:
+                domains.append(domain.rstrip("."))
+        if method == "spf":
+            spf_domain = (properties.get("smtp.mailfrom") or properties.get("smtp.helo", "")).rpartition("@")[2]
+        found[method] = _better(found.get(method, Outcome.UNCHECKED), outcome)
+    return Authentication(
+        spf=found.get("spf", Outcome.UNCHECKED),
+        dkim=found.get("dkim", Outcome.UNCHECKED),
+        dmarc=found.get("dmarc", Outcome.UNCHECKED),
+        arc=found.get("arc", Outcome.UNCHECKED),
+        spf_domain=spf_domain,
+        dkim_domains=tuple(dict.fromkeys(domains)),
+        source=server or "unnamed",
+    )
+
+
+def _better(one: Outcome, other: Outcome) -> Outcome:
+    if one is Outcome.UNCHECKED:
+        return other
+    if other is Outcome.UNCHECKED:
+        return one
+    return min(one, other, key=_ORDER.index)
+
+
+def _joined(one: Authentication, other: Authentication) -> Authentication:
+    if not other.source:
+        return one
+    return Authentication(
+        spf=_better(one.spf, other.spf),
+        dkim=_better(one.dkim, other.dkim),
+        dmarc=_better(one.dmarc, other.dmarc),
+        arc=_better(one.arc, other.arc),
+        spf_domain=one.spf_domain or other.spf_domain,
+        dkim_domains=tuple(dict.fromkeys(one.dkim_domains + other.dkim_domains)),
+        source=one.source or other.source,
+    )
+
+
+def _received_spf(result: Authentication, value: str, ids: Sequence[str]) -> Authentication:
+    """Received-SPF names its writer only in `receiver=`; it is taken when that is trusted, or when all writers are."""
+    words = value.split(None, 1)
+    if not words:
+        return result
+    outcome = _WORDS.get(words[0].lower()) or _ALIASES.get(words[0].lower())
+    receiver = re.search(r"receiver=([^\s;]+)", value)
+    comment = re.search(r"\(([^\s():]+):", value)
+    writer = (receiver or comment).group(1) if (receiver or comment) else ""  # type: ignore[union-attr]
+    if outcome is None or not ("*" in ids or _trusted(writer, ids)):
+        return result
+    sender = re.search(r"envelope-from=\"?<?([^\s;\">]+)", value)
+    return replace(result, spf=outcome, spf_domain=sender.group(1).rpartition("@")[2].lower() if sender else "", source=result.source or writer or "unnamed")

@@ -1,0 +1,114 @@
+"""What is known about domains without asking anyone: packaged lists, looked up by registrable domain."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntFlag
+from functools import cache, lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from publicsuffixlist import PublicSuffixList
+
+
+class Known(IntFlag):
+    """What a packaged list says of a domain. Several may hold."""
+
+    POPULAR = 1  # among the hundred thousand most looked up (Cloudflare Radar, CC0)
+    FREEMAIL = 2  # anybody can have an address there
+    DISPOSABLE = 4  # throw-away addresses
+    DYNAMIC = 8  # dynamic DNS: names for machines at home, by anybody
+    SHORTENER = 16  # hides where a link goes
+    HOSTING = 32  # anybody can put a page there
+    BANK = 64
+    SCHOOL = 128
+    PLATFORM = 256  # sends mail for others
+    PROVIDER = 512  # carries the mail of many people
+
+
+DATA = resources.files("mailward.content") / "data"
+
+
+def domain_key(domain: str) -> int:
+    """Return the 64-bit key under which a domain stands in the packaged list."""
+    return int.from_bytes(hashlib.blake2b(domain.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
+
+
+@cache
+def _table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint16]]:
+    folder = Path(str(DATA))
+    return np.load(folder / "domain_keys.npy", mmap_mode="r"), np.load(folder / "domain_flags.npy", mmap_mode="r")
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=False)
+
+
+@lru_cache(1 << 14)
+def registrable(host: str) -> str:
+    """Return the part of a host name somebody registered, private suffixes included; the host itself where there is none."""
+    if not host or len(host) > 253 or host.replace(".", "").isdigit():
+        return host
+    return str(_suffixes().privatesuffix(host) or host)
+
+
+@lru_cache(1 << 14)
+def public_suffix(host: str) -> str:
+    return str(_suffixes().publicsuffix(host) or "")
+
+
+@lru_cache(1 << 14)
+def known(domain: str) -> Known:
+    """What the lists say of exactly this domain."""
+    if not domain:
+        return Known(0)
+    keys, flags = _table()
+    key = np.uint64(domain_key(domain))
+    index = int(np.searchsorted(keys, key))
+    return Known(int(flags[index])) if index < keys.size and keys[index] == key else Known(0)
+
+
+@lru_cache(1 << 14)
+def known_host(host: str) -> Known:
+    """What the lists say of a host: of itself and of the domains above it down to the registrable one."""
+    result = Known(0)
+    end = registrable(host)
+    while host:
+        result |= known(host)
+        if host == end:
+            break
+        host = host.partition(".")[2]
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    name: str
+    labels: frozenset[str]
+
+
+def _lines(name: str) -> list[str]:
+    text = (DATA / name).read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+@cache
+def abused_suffixes() -> dict[str, float]:
+    """Top-level domains with far more spam than wanted mail, and how much so (0 to 1)."""
+    return {name: float(strength) for name, strength in (line.rsplit(" ", 1) for line in _lines("abused_tlds.txt"))}
+
+
+@lru_cache(1 << 14)
+def abuse(host: str) -> float:
+    """How far the suffix of a host is one that spam prefers, 0 to 1."""
+    suffixes = abused_suffixes()
+    return max(suffixes.get(host.rpartition(".")[2], 0.0), suffixes.get(".".join(host.split(".")[-2:]), 0.0))
+
+
+@cache
+def brands() -> tuple[Brand, ...]:
+    return tuple(Brand(name.strip(), frozenset(labels.split())) for name, _, labels in (line.partition(":") for line in _lines("brands.txt")))

@@ -1,0 +1,80 @@
+"""The few things about a message that many facts look at, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailward.auth import Authentication, Outcome
+from mailward.content.knowledge import Known, known, known_host, registrable
+from mailward.message import Address, Envelope, Message
+from mailward.message.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    message: Message
+    origin: Origin
+    envelope: Envelope
+    auth: Authentication
+    sender: Address  # the first visible From address, empty where there is none
+    site: str  # registrable domain of the visible sender
+    site_known: Known
+    mail_from_site: str  # registrable domain of the envelope sender, "" unknown or null
+    client_name: str  # the client's verified name, lower case, "" for none
+    client_site: str  # registrable domain of the client's verified name, "" for none
+    message_id_host: str
+    aligned: bool | None  # sender authenticated for its visible domain; None: nothing was checked
+    bounce: bool  # null sender or a delivery report
+
+
+_EMPTY = Address("", "", "")
+_CHECKED = (Outcome.PASS, Outcome.FAIL, Outcome.SOFTFAIL)
+
+
+def aligned(site: str, auth: Authentication) -> bool | None:
+    """Return whether DMARC, or aligned DKIM or SPF, authenticated the visible domain (RFC 7489 3.1, relaxed)."""
+    if auth.dmarc is Outcome.PASS:
+        return True
+    if any(registrable(domain) == site for domain in auth.dkim_domains):
+        return True
+    if auth.spf is Outcome.PASS and auth.spf_domain and registrable(auth.spf_domain) == site:
+        return True
+    if auth.dmarc in _CHECKED or auth.dkim in _CHECKED or auth.spf in _CHECKED:
+        return False
+    if auth.dkim is Outcome.NONE or auth.spf is Outcome.NONE or auth.dmarc is Outcome.NONE:
+        return False
+    return None
+
+
+def look_at(message: Message, origin: Origin, envelope: Envelope, auth: Authentication) -> Mail:
+    """Work out who the message says it is from and who handed it over."""
+    sender = message.from_[0] if message.from_ else _EMPTY
+    client = (origin.name or "").lower().rstrip(".")
+    site = registrable(sender.domain)
+    mail_from = envelope.mail_from if envelope.mail_from is not None else ""
+    message_id = message.message_id.strip().strip("<>")
+    report = any(part.content_type == "multipart/report" for part in message.parts[:2])
+    null = envelope.mail_from == "" or (envelope.mail_from is None and (message.return_path or "").strip() == "<>")
+    return Mail(
+        message=message,
+        origin=origin,
+        envelope=envelope,
+        auth=auth,
+        sender=sender,
+        site=site,
+        site_known=known(site) | known(sender.domain),
+        mail_from_site=registrable(mail_from.rpartition("@")[2].lower().strip("<> ")),
+        client_name=client,
+        client_site=registrable(client),
+        message_id_host=message_id.rpartition("@")[2].lower().rstrip(".> "),
+        aligned=aligned(site, auth) if site else None,
+        bounce=null or report,
+    )
+
+
+def carried_by(mail: Mail) -> Known:
+    """What is known of those who carried the message: the client's verified name, domains whose signature passed."""
+    result = known_host(mail.client_name)
+    for domain in mail.auth.dkim_domains[:5]:
+        result |= known_host(domain)
+    return result

@@ -1,0 +1,1 @@
+"""How models are made: corpora, normalising, training, evaluation, local feedback."""

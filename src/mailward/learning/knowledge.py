@@ -1,0 +1,57 @@
+"""Build the packaged table of known domains from public lists that may be redistributed (see NOTICE)."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from mailward.content.knowledge import Known, domain_key
+
+_JSON = (
+    ("cloudflare-top100k.json", Known.POPULAR),
+    ("disposable-email.json", Known.DISPOSABLE),
+    ("dynamic-dns.json", Known.DYNAMIC),
+    ("url-shortener.json", Known.SHORTENER),
+    ("link-in-bio.json", Known.HOSTING),
+    ("lots-project.json", Known.HOSTING),
+    ("public-ipfs-gateways.json", Known.HOSTING),
+    ("bank-website.json", Known.BANK),
+    ("university_domains.json", Known.SCHOOL),
+)
+_MAPS = (
+    ("freemail/free.txt", Known.FREEMAIL),
+    ("freemail/disposable.txt", Known.DISPOSABLE),
+    ("rspamd/redirectors.inc", Known.SHORTENER),
+    ("rspamd/dmarc_whitelist_new.inc", Known.POPULAR),
+    ("rspamd/spf_dkim_whitelist.inc", Known.POPULAR),
+)
+_OWN = (("sending_platforms.txt", Known.PLATFORM), ("mailbox_providers.txt", Known.PROVIDER))
+
+
+def _names(lines: Iterable[str]) -> Iterable[str]:
+    for line in lines:
+        name = line.split("#")[0].strip().lower().lstrip(".").removeprefix("*.")
+        if name and " " not in name and "/" not in name:
+            yield name
+
+
+def build(public: Path, own: Path, out: Path) -> int:
+    """Write `domain_keys.npy` and `domain_flags.npy` to `out`. Returns the number of domains."""
+    flags: dict[str, int] = defaultdict(int)
+    for file, flag in _JSON:
+        for name in _names(json.loads((public / "warninglists" / file).read_text(encoding="utf-8"))["list"]):
+            flags[name] |= flag
+    for file, flag in _MAPS:
+        for name in _names((public / "mail_maps" / file).read_text(encoding="utf-8").splitlines()):
+            flags[name] |= flag
+    for file, flag in _OWN:
+        for name in _names((own / file).read_text(encoding="utf-8").splitlines()):
+            flags[name] |= flag
+    pairs = sorted((domain_key(name), value) for name, value in flags.items())
+    np.save(out / "domain_keys.npy", np.array([key for key, _ in pairs], np.uint64))
+    np.save(out / "domain_flags.npy", np.array([value for _, value in pairs], np.uint16))
+    return len(pairs)
