@@ -37,7 +37,7 @@ class Hop:
     """One `Received` line (RFC 5321 4.4), as far as it could be read; "" or None where it could not."""
 
     helo: str  # what the client called itself
-    name: str  # the client's reverse name as seen by the receiver, "" if none or "unknown"
+    name: str | None  # the client's verified name as seen by the receiver, "" if it found none, None if the line does not tell
     address: str | None  # the client's IP, canonical text form, v4-mapped v6 as v4
     by: str  # the host that wrote the line, lower case
     protocol: str  # "ESMTPS", "HTTP", ... upper case
@@ -124,7 +124,7 @@ class Envelope:
     """What the transport knows. None means unknown, "" means empty (the null sender)."""
 
     client_ip: str | None = None
-    client_name: str | None = None  # verified reverse name
+    client_name: str | None = None  # verified reverse name, "" if there is none
     helo: str | None = None
     mail_from: str | None = None
     rcpt_to: tuple[str, ...] = ()

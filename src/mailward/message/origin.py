@@ -21,7 +21,7 @@ class Origin:
     (lines below it are foreign and untrusted); -1 when the connection itself is the sender."""
 
     address: str | None
-    name: str
+    name: str | None  # the verified name, "" if it has none, None if nobody looked
     helo: str
     hop: int
 
@@ -38,11 +38,11 @@ def origin(message: Message, envelope: Envelope, own_networks: Iterable[str | Ne
         return _at(message.received, at)
     if not _is_own(client, own):
         hop = _written_for(message.received, client, own) if envelope.way_in == "file" else -1
-        return Origin(client, envelope.client_name or "", envelope.helo or "", hop)
+        return Origin(client, envelope.client_name, envelope.helo or "", hop)
     for index, hop_line in enumerate(message.received):
         if hop_line.address is not None and not _is_own(hop_line.address, own):
             return _at(message.received, index)
-    return Origin(client, envelope.client_name or "", envelope.helo or "", -1)
+    return Origin(client, envelope.client_name, envelope.helo or "", -1)
 
 
 def envelope_from_trace(message: Message) -> Envelope:
@@ -67,7 +67,7 @@ def _bare(raw: str) -> str:
 
 def _at(hops: tuple[Hop, ...], index: int) -> Origin:
     if index < 0:
-        return Origin(None, "", "", -1)
+        return Origin(None, None, "", -1)
     hop = hops[index]
     return Origin(hop.address, hop.name, hop.helo, index)
 
@@ -90,7 +90,7 @@ def _first_foreign(hops: tuple[Hop, ...], own: tuple[str | Network, ...]) -> int
 
 def _same_house(hop: Hop) -> bool:
     """A relay between hosts of one registrable domain. The HELO name is what anyone may claim, so it counts only inside Microsoft 365."""
-    name = registrable(hop.name)
+    name = registrable(hop.name or "")
     if not hop.name and (hop.by.endswith(".outlook.com") or hop.protocol in {"MAPI", "HTTPS"}):
         name = registrable(hop.helo)
     return bool(name) and name == registrable(hop.by)

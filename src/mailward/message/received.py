@@ -86,8 +86,11 @@ def _helo(source: str, info: str) -> str:
     return source.strip("[];,").rstrip(".") if not source.lower().startswith("[ipv6:") else source[6:].rstrip("]")
 
 
-def _name(source: str, info: str, address: str | None) -> str:
-    """The verified name: in front of the bracketed address (sendmail, Postfix, Gmail), or the first word (qmail, Exim)."""
+def _name(source: str, info: str, address: str | None) -> str | None:
+    """The verified name: in front of the bracketed address (sendmail, Postfix, Gmail), or the first word (qmail, Exim).
+
+    "" where the writer looked and found none, None where the line does not tell (Exchange writes the bare address, others nothing).
+    """
     tokens = [t for t in info.split() if t not in {"(", ")"}]
     for index, token in enumerate(tokens):
         if token.startswith("[") and index and tokens[index - 1] not in {"from", ")"}:
@@ -96,7 +99,7 @@ def _name(source: str, info: str, address: str | None) -> str:
         return _host(source)
     if address and tokens and tokens[0].startswith("[") and "helo=" in info.lower():
         return _host(source)
-    return ""
+    return "" if address and _BRACKET.search(info + source) else None
 
 
 def _host(token: str) -> str:
