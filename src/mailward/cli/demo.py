@@ -21,6 +21,7 @@ import typer
 
 from mailward.cli import words
 from mailward.cli.doctor import cannot_bind
+from mailward.cli.judging import first_reason
 from mailward.cli.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -96,7 +97,11 @@ def samples() -> list[Sample]:
         message = parse(raw)
         envelope = envelope_from_trace(message)
         rcpt_to = envelope.rcpt_to[0] if envelope.rcpt_to else "tom@example.org"
-        found.append(Sample(file.name, envelope.mail_from or "", rcpt_to, message.message_id, _ADDED_AT_DELIVERY.sub(b"", raw)))
+        found.append(
+            Sample(
+                file.name, envelope.mail_from or "", rcpt_to, message.message_id, _ADDED_AT_DELIVERY.sub(b"", raw).replace(b"\n", b"\r\n")
+            )
+        )
     return found
 
 
@@ -152,7 +157,10 @@ def table_of(sent: list[Sent]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("message", "subject", "verdict", "score", "done", "first reason", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("message", "subject", "verdict", "score", "done"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("first reason", min_width=24)
     for row in sent:
         record = row.record
         if record is None:
@@ -166,7 +174,7 @@ def table_of(sent: list[Sent]) -> Table:
             Text(str(verdict.kind), "bold green" if verdict.kind == "clean" else "bold red"),
             Text(f"{score:.1f}/{verdict.thresholds['spam']:.1f}" if isinstance(score, float) else str(score)),
             Text(f"{record.outcome}, {verdict.action}" if verdict.action not in ("pass", "quarantine") else record.outcome),
-            Text(words.one_line(verdict.reasons[0].text, 90) if verdict.reasons else ""),
+            Text(words.one_line(first_reason(verdict), 90)),
         )
     return table
 

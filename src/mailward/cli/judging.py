@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mailward.cli import words
 from mailward.cli.mailbox import STANDARD_INPUT, Found, Unreadable, read
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from mailward.gateway.settings import Settings
     from mailward.message import Envelope
     from mailward.policy import Policy
+    from mailward.scan.verdict import Verdict
 
 MANY = 200  # messages from which a second process pays for its start
 BATCH = 16  # messages handed to a process at once
@@ -187,41 +187,21 @@ def _plain_line(name: str, judgement: Judgement) -> str:
     verdict = judgement.verdict
     score = verdict.scores["spam"]
     shown = f"{score:6.2f}/{verdict.thresholds['spam']:.1f}" if isinstance(score, float) else f"{score!s:>10}"
-    reason = verdict.reasons[0].text if verdict.reasons else ""
+    reason = first_reason(verdict)
     action = str(verdict.action)
     return f"{words.coloured(str(verdict.kind), 14)} {action:<10} {shown}  {words.one_line(name)}  {words.one_line(reason, 160)}".rstrip()
 
 
+def first_reason(verdict: Verdict) -> str:
+    """The weightiest reason that speaks for the verdict, "" if there is none."""
+    caught = verdict.kind != "clean"
+    speaking = (reason.text for reason in verdict.reasons if not reason.contribution or (reason.contribution > 0) == caught)
+    return next(speaking, "")
+
+
 def _json_line(name: str, judgement: Judgement, policy: Policy) -> str:
-    return as_json_text(as_json(name, judgement, policy))
-
-
-def as_json(name: str, judgement: Judgement, policy: Policy) -> dict[str, Any]:
-    """The object of `scan --json`."""
+    from mailward.scan.answer import to_json
     from mailward.scan.counterfactual import counterfactuals
 
-    facts, verdict = judgement.assessment, judgement.verdict
-    return {
-        "path": name,
-        "verdict": str(verdict.kind),
-        "action": str(verdict.action),
-        "filter": verdict.filter,
-        "entry": verdict.entry,
-        "scores": verdict.scores,
-        "thresholds": verdict.thresholds,
-        "sender_ip": {"address": facts.sender_ip.address, "standing": facts.sender_ip.standing},
-        "auth": {"spf": str(facts.auth.spf), "dkim": str(facts.auth.dkim), "dmarc": str(facts.auth.dmarc), "arc": str(facts.auth.arc)},
-        "urls": [{"url": url.url, "rating": url.rating, "band": url.band, "found_in": url.found_in} for url in facts.urls],
-        "reasons": [{"filter": r.filter, "name": r.name, "contribution": r.contribution, "text": r.text} for r in verdict.reasons],
-        "counterfactuals": list(counterfactuals(facts, policy)),
-        "findings": list(facts.findings),
-        "elapsed_ms": round(judgement.elapsed_ms, 2),
-        "model": facts.model,
-        "policy": verdict.policy,
-    }
-
-
-def as_json_text(value: dict[str, Any]) -> str:
-    """One line of JSON. What is not text (bytes of a file name, lone surrogates) becomes U+FFFD."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    facts = judgement.assessment
+    return to_json(name, facts, judgement.verdict, counterfactuals(facts, policy), judgement.elapsed_ms)

@@ -11,8 +11,7 @@ import typer
 from mailward.cli import words
 from mailward.cli.judging import open_gateway
 from mailward.cli.mailbox import Unreadable, find, read
-from mailward.cli.options import AsJson, ConfigFile, StateFolder, settings_of
-from mailward.cli.policy import opened_storage, who
+from mailward.cli.options import AsJson, ConfigFile, StateFolder, opened_storage, settings_of, who
 from mailward.cli.trouble import Trouble
 
 learn = typer.Typer(help="Teach this site's own model: what is wanted, what is spam, and what was a mistake.", no_args_is_help=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +16,7 @@ from mailward.cli.trouble import Trouble
 if TYPE_CHECKING:
     from mailward.gateway.settings import Settings
     from mailward.policy import Policy
+    from mailward.storage import Storage
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Host settings. Without it ./mailward.toml, if there is one.")
@@ -48,3 +53,42 @@ def policy_of(file: Path) -> Policy:
         return Policy.from_toml(text, str(file))
     except PolicyError as error:
         raise Trouble(str(error)) from None
+
+
+@contextmanager
+def opened_storage(settings: Settings, *, must_exist: bool = True) -> Iterator[Storage | None]:
+    """Open the storage; None where there is none yet and `must_exist` is False, so that looking makes no files."""
+    from mailward import storage
+
+    if not must_exist and not Path(settings.database).is_file():
+        yield None
+        return
+    Path(settings.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        opened = storage.open(settings.storage_url)
+        try:
+            yield opened
+        finally:
+            opened.close()
+    except storage.StorageError as error:
+        raise Trouble(str(error)) from None
+
+
+def policy_in_force(settings: Settings) -> Policy:
+    """The stored policy, or the defaults. Raises Trouble."""
+    from mailward.gateway.gateway import stored_policy
+    from mailward.policy import PolicyError
+    from mailward.storage import StorageError
+
+    try:
+        return stored_policy(settings)
+    except (StorageError, PolicyError) as error:
+        raise Trouble(str(error)) from None
+
+
+def who() -> str:
+    """The person's name for the history."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mailward.cli import words
-from mailward.cli.options import AsJson, ConfigFile, StateFolder, policy_of, settings_of
+from mailward.cli.options import AsJson, ConfigFile, StateFolder, opened_storage, policy_in_force, policy_of, settings_of, who
 from mailward.cli.trouble import Trouble
-
-if TYPE_CHECKING:
-    from mailward.gateway.settings import Settings
-    from mailward.policy import Policy
-    from mailward.storage import Storage
 
 app = typer.Typer(help="The policy document: show, check, import, export, history, rollback, replay.", no_args_is_help=True)
 
@@ -30,7 +21,7 @@ DAY = 86_400.0
 @app.command("show")
 def show(config: ConfigFile = None, state: StateFolder = None) -> None:
     """Print the policy in force: every setting, what it does, and its default."""
-    print(_in_force(settings_of(config, state)).to_toml(), end="")
+    print(policy_in_force(settings_of(config, state)).to_toml(), end="")
 
 
 @app.command("export")
@@ -39,7 +30,7 @@ def export(config: ConfigFile = None, state: StateFolder = None) -> None:
     settings = settings_of(config, state)
     with opened_storage(settings, must_exist=False) as storage:
         version = storage.policy() if storage else None
-    print(version.toml if version else _in_force(settings).to_toml(), end="")
+    print(version.toml if version else policy_in_force(settings).to_toml(), end="")
 
 
 @app.command("check")
@@ -102,39 +93,35 @@ def rollback(
     print(f"policy {n} is in force again, as number {new}; a running gateway takes it up on SIGHUP")
 
 
-@contextmanager
-def opened_storage(settings: Settings, *, must_exist: bool = True) -> Iterator[Storage | None]:
-    """Open the storage; None where there is none yet and `must_exist` is False, so that looking makes no files."""
-    from mailward import storage
+@app.command("replay")
+def replay(
+    file: PolicyFile,
+    days: Annotated[float, typer.Option("--days", min=0, metavar="N", help="How far back.")] = 7.0,
+    shown: Annotated[int, typer.Option("--show", min=0, metavar="N", help="How many of the messages to list.")] = 20,
+    config: ConfigFile = None,
+    state: StateFolder = None,
+) -> None:
+    """Say what a policy would have done with the mail of the last days. Nothing is scanned again, and nothing is changed."""
+    from mailward.scan.replay import replay as replayed
 
-    if not must_exist and not Path(settings.database).is_file():
-        yield None
+    new = policy_of(file)
+    settings = settings_of(config, state)
+    with opened_storage(settings, must_exist=False) as storage:
+        if storage is None:
+            raise Trouble(f"no mail has been judged here: there is no {settings.database}", "Name the gateway's state folder with --state.")
+        records = storage.records(time.time() - days * DAY)
+        outcome = replayed((record.assessment for record in records), policy_in_force(settings), new)
+    print(outcome.text())
+    if not outcome.examples or not shown:
         return
-    Path(settings.database).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        opened = storage.open(settings.storage_url)
-        try:
-            yield opened
-        finally:
-            opened.close()
-    except storage.StorageError as error:
-        raise Trouble(str(error)) from None
+    from rich.markup import escape
+    from rich.table import Table
 
-
-def _in_force(settings: Settings) -> Policy:
-    from mailward.gateway.gateway import stored_policy
-    from mailward.policy import PolicyError
-    from mailward.storage import StorageError
-
-    try:
-        return stored_policy(settings)
-    except (StorageError, PolicyError) as error:
-        raise Trouble(str(error)) from None
-
-
-def who() -> str:
-    """The person's name for the history."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
+    table = Table("id", "from", "subject", "now", "then", box=None, pad_edge=False)
+    for example in outcome.examples[:shown]:
+        facts = example.assessment
+        cells = (facts.id, facts.header_from[0] if facts.header_from else "", facts.subject)
+        before, after = (f"{verdict.kind}, {verdict.action}" for verdict in (example.before, example.after))
+        table.add_row(*(escape(words.one_line(cell, 50)) for cell in cells), before, after)
+    print()
+    words.show(table)

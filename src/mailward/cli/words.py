@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+UNBOUNDED = 400  # columns of a table nobody sees on a terminal
 _COLOURS = {"clean": typer.colors.GREEN, "unscannable": typer.colors.YELLOW}
 
 
@@ -50,5 +51,4 @@ def show(table: Table) -> None:
     """Print a table: fitted to a terminal, unabridged into a file or a pipe."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), **({} if sys.stdout.isatty() else {"width": 400}))
-    console.print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED).print(table)
