@@ -10,7 +10,6 @@ from urllib.parse import unquote_to_bytes
 from mailward.message import charset, limits
 from mailward.message.model import Header
 
-_NAME = re.compile(r"[!-9;-~]+[ \t]*\Z")
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*)\?=")
 _ESSENTIAL = frozenset(
     "from to cc sender reply-to subject date message-id return-path received content-type content-transfer-encoding content-disposition mime-version".split()
@@ -25,6 +24,9 @@ def header_end(data: bytes, start: int, end: int) -> tuple[int, int]:
     return (end, end) if at < 0 else (at + 1, at + 2)
 
 
+_FIELD = re.compile(r"^([!-9;-~]+)[ \t]*:(.*)$", re.M)
+
+
 def split(block: bytes, found: list[str]) -> tuple[list[Header], int]:
     """Split a header block into fields; returns them and the offset of the first line that is none (-1: all are).
 
@@ -33,42 +35,54 @@ def split(block: bytes, found: list[str]) -> tuple[list[Header], int]:
     text = block[: limits.HEADERS_BYTES].decode("ascii", "surrogateescape")
     if len(block) > limits.HEADERS_BYTES:
         found.append("limit:headers_bytes")
+        text = text.rpartition("\n")[0]
     if "\x00" in text:
         found.append("defect:nul")
     if "\r" in text:
         found.append("defect:bare_cr")
         text = text.replace("\r", " ")
+    if "\n " in text or "\n\t" in text:  # unfold, keeping every offset
+        text = text.replace("\n ", "\x00 ").replace("\n\t", "\x00\t")
     rest = -1
-    offset = 0
-    folded = text.replace("\n ", "\x00 ").replace("\n\t", "\x00\t") if "\n " in text or "\n\t" in text else text
-    headers: list[Header] = []
-    for line in folded.split("\n"):
-        name, colon, value = line.partition(":")
-        if not colon or not _NAME.match(name):
-            if not line:
-                offset += 1
-                continue
-            if line.startswith(("From ", ">From ")):
-                offset += len(line) + 1
-                continue
-            found.append("defect:no_header")
-            rest = offset
-            break
-        offset += len(line) + 1
-        name = name.rstrip(" \t")
-        key = name.lower()
-        if len(headers) >= limits.HEADERS:
-            if headers and found[-1:] != ["limit:headers"] and "limit:headers" not in found:
-                found.append("limit:headers")
-            if key not in _ESSENTIAL or any(h.key == key for h in headers[limits.HEADERS :]) or len(headers) > limits.HEADERS + 20:
-                continue
+    start = text.find("\n") + 1 if text.startswith("From ") else 0  # a mailbox separator
+    pairs = _FIELD.findall(text, start) if start or not text.startswith("From ") else []
+    if len(pairs) + (start > 0) != text.count("\n") + (text[-1:] not in {"", "\n"}):
+        pairs, rest = _by_line(text, found)
+    if len(pairs) > limits.HEADERS:
+        found.append("limit:headers")
+        pairs = pairs[: limits.HEADERS] + _essential(pairs[limits.HEADERS :])
+    headers = []
+    for name, value in pairs:
         if len(value) > limits.HEADER_BYTES:
             found.append("limit:header_bytes")
             value = value[: limits.HEADER_BYTES]
         if "\x00" in value:
             value = value.replace("\x00", "")
-        headers.append(Header(name, key, value.strip()))
+        headers.append(Header(name, name.lower(), value.strip()))
     return headers, rest
+
+
+def _by_line(text: str, found: list[str]) -> tuple[list[tuple[str, str]], int]:
+    """The fields up to the first line that is none, and where that line begins; mailbox separators and empty lines are passed over."""
+    pairs: list[tuple[str, str]] = []
+    offset = 0
+    for line in text.split("\n"):
+        if m := _FIELD.match(line):
+            pairs.append((m[1], m[2]))
+        elif line and not line.startswith(("From ", ">From ")):
+            found.append("defect:no_header")
+            return pairs, offset
+        offset += len(line) + 1
+    return pairs, -1
+
+
+def _essential(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    first: dict[str, tuple[str, str]] = {}
+    for pair in pairs:
+        key = pair[0].lower()
+        if key in _ESSENTIAL:
+            first.setdefault(key, pair)
+    return list(first.values())
 
 
 def eight_bit(text: str, declared: str = "") -> str:

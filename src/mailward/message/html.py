@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -33,8 +32,6 @@ _META_CHARSET = re.compile(rb"charset\s{0,5}=\s{0,5}[\"']?\s{0,5}([A-Za-z0-9_:.-
 _REFRESH = re.compile(r"url\s{0,5}=\s{0,5}[\"']?(.{1,2048})", re.I | re.S)
 _CSS_URL = re.compile(r"url\(\s{0,5}[\"']?\s{0,5}((?:https?:)?//[^\"')\s]{1,2048})", re.I)
 _PREHEADER = 300
-_SAFE_TAGS = 700  # so few cannot make a tree that costs much, whatever they are
-
 
 @dataclass(slots=True)
 class Page:
@@ -47,24 +44,25 @@ class Page:
     findings: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class _Look:
-    """How an element is shown, as its descendants inherit it."""
+    """How an element is shown, as its descendants inherit it; `reason` says why its text is not seen, None if it is."""
 
-    hidden: Hidden | None = None
-    tiny: bool = False
-    colour: int | None = None
-    background: int = 0xFFFFFF
+    __slots__ = ("background", "colour", "hidden", "reason", "tiny")
 
-    @property
-    def reason(self) -> Hidden | None:
-        if self.hidden is not None:
-            return self.hidden
-        if self.tiny:
-            return Hidden.TINY
-        if self.colour is not None and self.background >= 0 and style.near(self.colour, self.background):
-            return Hidden.COLOUR
-        return None
+    def __init__(self, hidden: Hidden | None, tiny: bool, colour: int | None, background: int) -> None:
+        self.hidden = hidden
+        self.tiny = tiny
+        self.colour = colour
+        self.background = background
+        self.reason = hidden
+        if hidden is None:
+            if tiny:
+                self.reason = Hidden.TINY
+            elif colour is not None and background >= 0 and style.near(colour, background):
+                self.reason = Hidden.COLOUR
+
+
+_ROOT = _Look(None, False, None, 0xFFFFFF)
 
 
 def meta_charset(data: bytes) -> str:
@@ -96,17 +94,25 @@ def read(source: str, max_links: int = limits.LINKS) -> Page:
 
 _TAGS = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
 _FORMATTING = frozenset("b big code em font i s small strike strong tt u".split())
-_VOID = frozenset("area base br col embed frame hr img input link meta param source track wbr p li dt dd option tr td th".split())
+_VOID = frozenset("area base br col embed frame hr img input link meta param source track wbr p li dt dd tr td th".split())
 _STRIP_FORMATTING = re.compile(r"</?(?:b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[\s/>])[^<>]{0,2000}>?", re.I)
 _STRIP_TAGS = re.compile(r"<[^<>]{0,2000}>?")
+_SAFE_TAGS = 700  # so few cannot make a tree that costs much, whatever they are
+_REOPENED = 150_000  # elements the parser may have to open again: about 60 MB
+_SAFE_CHARS = 16_000  # so little cannot hold attributes that cost much
+_ATTRIBUTES = 3_000  # of one element: the parser compares each with all others
+_LONG_TAG = re.compile(r"<[a-zA-Z][^>]{4000}")
+_QUOTED_END = re.compile(r"=\s*(?:\"[^\">]*|'[^'>]*)>")
+_BETWEEN = re.compile(r"[\s/\"']+")
 
 
 def tame(source: str, findings: list[str]) -> str:
-    """Make HTML harmless whose tree would cost quadratic time or memory (very deep nesting, unclosed formatting).
-
-    Few tags pass unseen. Else one linear scan bounds the nesting and the formatting elements that the HTML standard would
-    open again in every paragraph.
+    """Make HTML harmless whose tree would cost quadratic time or memory: very deep nesting, unclosed formatting, elements
+    with thousands of attributes. Ordinary documents pass unseen; the rest is bounded by linear scans.
     """
+    if len(source) > _SAFE_CHARS and _most_attributes(source) > _ATTRIBUTES:
+        findings.append("limit:html_attributes")
+        return _STRIP_TAGS.sub(" ", source)
     tags = source.count("<")
     if tags <= _SAFE_TAGS:
         return source
@@ -114,23 +120,46 @@ def tame(source: str, findings: list[str]) -> str:
         findings.append("limit:html_nodes")
         source = _cut(source, limits.HTML_NODES)
         tags = limits.HTML_NODES
-    depth = deepest = formatting = most = 0
-    for m in _TAGS.finditer(source):
-        name = m[2].lower()
-        if name in _FORMATTING:
-            formatting = formatting + 1 if not m[1] else max(0, formatting - 1)
-            most = max(most, formatting)
-        if name not in _VOID:
-            depth = depth + 1 if not m[1] else max(0, depth - 1)
-            deepest = max(deepest, depth)
-    if most * tags > 300_000:
+    deepest, formatting = _nesting(source)
+    if formatting * tags > _REOPENED:
         findings.append("limit:html_formatting")
         source = _STRIP_FORMATTING.sub("", source)
-        deepest -= most
+        deepest, _ = _nesting(source)
     if deepest > 5 * limits.HTML_DEPTH:
         findings.append("limit:html_depth")
         source = _STRIP_TAGS.sub(" ", source)
     return source
+
+
+def _nesting(source: str) -> tuple[int, int]:
+    """Upper bounds of the nesting of elements and of the formatting elements open at once (HTML 13.2.4.3)."""
+    depth = deepest = formatting = most = 0
+    for slash, tag in _TAGS.findall(source):
+        name = tag.lower()
+        if name in _FORMATTING:
+            formatting = max(0, formatting - 1) if slash else formatting + 1
+            most = max(most, formatting)
+        if name not in _VOID:
+            depth = max(0, depth - 1) if slash else depth + 1
+            deepest = max(deepest, depth)
+    return deepest, most
+
+
+def _most_attributes(source: str) -> int:
+    """An upper bound of the attributes of one element.
+
+    A tag ends at the first ">" outside quotes; so an element with many attributes shows as a long run without ">", or as runs
+    that are joined by a quoted ">" (which always follows "=" and an open quote).
+    """
+    most = 0
+    for m in _LONG_TAG.finditer(source):
+        end = source.find(">", m.end())
+        most = max(most, len(_BETWEEN.findall(source, m.start(), end if end >= 0 else len(source))))
+    joined = 0
+    for m in _QUOTED_END.finditer(source):
+        end = source.find(">", m.end())
+        joined += len(_BETWEEN.findall(source, m.end(), end if end >= 0 else len(source)))
+    return most + joined
 
 
 def _cut(source: str, tags: int) -> str:
@@ -140,6 +169,32 @@ def _cut(source: str, tags: int) -> str:
     return source[:at]
 
 
+# What the walk does with a tag, as bits; everything not named here needs nothing.
+_IS_BLOCK, _IS_SOURCE, _IS_LINK, _IS_COUNTED, _IS_UNKNOWN, _IS_A, _IS_CODE = 1, 2, 4, 8, 16, 32, 64
+_COUNTED = {"form": "forms", "table": "tables", "iframe": "frames", "frame": "frames", "script": "scripts",
+            "input": "inputs", "textarea": "inputs", "select": "inputs", "meta": ""}  # fmt: skip
+_KINDS: dict[str, int] = {
+    tag: (tag in _BLOCK) * _IS_BLOCK
+    + (tag in _SOURCE or tag in _CODE) * _IS_SOURCE
+    + (tag in _LINKED) * _IS_LINK
+    + (tag in _COUNTED) * _IS_COUNTED
+    + (tag == "a") * _IS_A
+    + (tag in _CODE) * _IS_CODE
+    for tag in _KNOWN
+}
+_BY_ID: dict[int, tuple[str, int]] = {}  # the tag names of the parser's own numbers, learned as they come
+
+
+def _remember(number: int, tag: str) -> tuple[str, int]:
+    known = (tag, _KINDS.get(tag, _IS_UNKNOWN))
+    if number < 400:  # beyond are numbers of one document only
+        _BY_ID[number] = known
+    return known
+
+
+_LOOKING = frozenset({"style", "bgcolor", "background", "hidden", "color", "text"})
+
+
 class _Walk:
     """The state of one walk in document order."""
 
@@ -147,176 +202,186 @@ class _Walk:
         self.max_links = max_links
         self.visible: list[str] = []
         self.hidden: list[str] = []
+        self.seen_at = 0  # length of `visible` when hidden text was last met
         self.links: list[tuple[str, str, str, bool]] = []
         self.n: dict[str, int] = {}
+        self.tags = 0
         self.by_reason: dict[Hidden, int] = {}
         self.rules: dict[str, style.Style] = {}
         self.title = ""
         self.preheader = ""
         self.findings: list[str] = []
-        self.stack: list[tuple[int, str, _Look, int]] = []  # mem_id, tag, look, index of the open link or -1
-        self.open_link: list[tuple[str, int, int, int, str]] = []  # url, visible, hidden, images, alt
+        self.stack: list[tuple[int, str, int, _Look, int]] = []  # mem_id, tag, kind, look, index of the open link or -1
+        self.open_link: list[tuple[str, int, int, str]] = []  # url, where its visible and hidden text begin, alt texts
 
     def count(self, name: str, by: int = 1) -> None:
         self.n[name] = self.n.get(name, 0) + by
 
     def run(self, root: LexborNode) -> None:
-        look = _Look()
+        look = _ROOT
         stack = self.stack
-        top = 0
-        deepest = nodes = 0
-        walker: Iterator[LexborNode] = root.traverse(include_text=True)
-        for node in walker:
+        visible = self.visible
+        top = deepest = nodes = 0
+        for node in root.traverse(include_text=True):
             nodes += 1
             if nodes > limits.HTML_NODES:
                 self.findings.append("limit:html_nodes")
                 break
-            parent = node.parent
-            parent_id = parent.mem_id if parent is not None else 0
-            while stack and top != parent_id:
-                self.leave()
-                top, look = (stack[-1][0], stack[-1][2]) if stack else (0, _ROOT)
+            if stack:
+                parent = node.parent
+                parent_id = parent.mem_id if parent is not None else 0
+                while top != parent_id and stack:
+                    self.leave()
+                    top, look = (stack[-1][0], stack[-1][3]) if stack else (0, _ROOT)
             kind = node.tag_id
             if kind == _TEXT:
-                self.text(node.text_content or "", look)
+                text = node.text_content or ""
+                if look.reason is None:
+                    visible.append(text)
+                elif not text.isspace():
+                    self.unseen(text, look.reason)
             elif kind == _COMMENT:
                 self.comment(node.comment_content or "")
             else:
                 look = self.enter(node, look)
                 top = node.mem_id
-                deepest = max(deepest, len(stack))
+                if len(stack) > deepest:
+                    deepest = len(stack)
         while stack:
             self.leave()
         self.n["depth"] = deepest
 
-    def text(self, text: str, look: _Look) -> None:
-        if text.isspace():
-            self.visible.append(" ") if look.hidden is None else self.hidden.append(" ")
+    def unseen(self, text: str, reason: Hidden) -> None:
+        kind = self.stack[-1][2] if self.stack else 0
+        if kind & _IS_CODE:
+            self.code(self.stack[-1][1], text)
             return
-        reason = look.reason
-        if reason is None:
-            self.visible.append(text)
-            return
-        tag = self.stack[-1][1] if self.stack else ""
-        if tag in _CODE:
-            self.code(tag, text)
-            return
-        if tag == "title" and not self.title:
+        if reason is Hidden.SOURCE and not self.title and self.stack[-1][1] == "title":
             self.title = " ".join(text.split())[:500]
-        length = len("".join(text.split()))
-        self.by_reason[reason] = self.by_reason.get(reason, 0) + length
+        self.hide(text, reason)
+        if reason is not Hidden.SOURCE and not self.preheader and self.tags < 200 and len(text) < 2_000:
+            self.preheader = " ".join(invisible.strip(text)[0].split())[:_PREHEADER]
+
+    def hide(self, text: str, reason: Hidden) -> None:
+        self.by_reason[reason] = self.by_reason.get(reason, 0) + len("".join(text.split()))
+        if len(self.visible) != self.seen_at:
+            self.hidden.append(_FOLD)
+            self.seen_at = len(self.visible)
         self.hidden.append(text)
-        if reason is not Hidden.SOURCE and length < _PREHEADER and not self.preheader and self.n["tags"] < 200:
-            self.preheader = " ".join(invisible.strip(text)[0].split())
 
     def code(self, tag: str, text: str) -> None:
-        if tag == "style":
-            self.count("style_length", len(text))
-            if len(self.rules) < 2_000:
-                self.rules.update(style.sheet(text))
-            for m in _CSS_URL.finditer(text):
-                self.count("images")
-                self.link(m[1], "", "css", False)
-            if "{" not in text and len(text.split()) > 5:
-                self.hidden.append(_FOLD + text)
-                self.by_reason[Hidden.SOURCE] = self.by_reason.get(Hidden.SOURCE, 0) + len(text)
+        if tag != "style":
+            return
+        self.count("style_length", len(text))
+        if len(self.rules) < 2_000:
+            self.rules.update(style.sheet(text))
+        if "url(" in text:
+            self.css_images(text)
+        if "{" not in text and len(text.split()) > 5:
+            self.hide(_FOLD + text, Hidden.SOURCE)
 
     def comment(self, text: str) -> None:
         lower = text[:40].lower().lstrip()
         if lower.startswith(("[if", "<![endif")) or "[endif]" in lower:
             return
         self.count("comments", len(text))
-        stripped = len("".join(text.split()))
-        if stripped:
-            self.by_reason[Hidden.SOURCE] = self.by_reason.get(Hidden.SOURCE, 0) + stripped
-            self.hidden.append(_FOLD + text + _FOLD)
+        if text and not text.isspace():
+            self.hide(_FOLD + text + _FOLD, Hidden.SOURCE)
 
     def enter(self, node: LexborNode, look: _Look) -> _Look:
-        tag = node.tag or ""
         attributes = node.attributes
-        self.count("tags")
-        if tag in _BLOCK:
-            self.visible.append(_FOLD)
-            self.hidden.append(_FOLD)
-        if tag in _SOURCE or tag in _CODE:
-            look = _Look(look.hidden or Hidden.SOURCE, look.tiny, look.colour, look.background)
-            if tag == "script":
-                self.count("scripts")
-        elif attributes or self.rules:
-            look = self.look(tag, attributes, look)
-        if tag not in _KNOWN and ":" not in tag:
+        known = _BY_ID.get(node.tag_id)
+        if known is None:
+            known = _remember(node.tag_id, node.tag or "")
+        tag, kind = known
+        self.tags += 1
+        if kind & _IS_UNKNOWN and ":" not in tag:
             self.count("unknown_tags")
+        if kind & _IS_BLOCK:
+            self.visible.append(_FOLD)
+        if kind & _IS_SOURCE:
+            look = _Look(look.hidden or Hidden.SOURCE, look.tiny, look.colour, look.background)
+        elif attributes:
+            if kind & _IS_A or self.rules or not _LOOKING.isdisjoint(attributes):
+                look = self.look(tag, attributes, look)
+        elif tag in self.rules:
+            look = self.look(tag, attributes, look)
+        if kind & _IS_COUNTED:
+            self.counted(tag, attributes)
         link = -1
         if attributes:
-            link = self.attributes(tag, attributes, look)
-        self.special(tag, attributes)
-        self.stack.append((node.mem_id, tag, look, link))
+            if kind & _IS_LINK:
+                link = self.linked(tag, attributes, look)
+            for name in attributes:
+                if name[:2] == "on":
+                    self.count("scripts")
+                elif name == "background" and (url := (attributes[name] or "").strip()):
+                    self.count("images")
+                    self.link(url, "", "css", look.reason is None)
+        self.stack.append((node.mem_id, tag, kind, look, link))
         return look
 
     def leave(self) -> None:
-        _, tag, _, link = self.stack.pop()
-        if tag in _BLOCK:
+        _, _, kind, _, link = self.stack.pop()
+        if kind & _IS_BLOCK:
             self.visible.append(_FOLD)
-            self.hidden.append(_FOLD)
         if link >= 0 and self.open_link:
-            url, seen, unseen, _, alt = self.open_link.pop()
-            shown = fold("".join(self.visible[seen:])).replace("\n", " ")
-            covered = "" if shown else fold("".join(self.hidden[unseen:])).replace("\n", " ")
-            old = self.links[link]
-            self.links[link] = (url, (shown or covered or alt)[:500], "a", old[3])
+            url, seen, unseen, alt = self.open_link.pop()
+            shown = " ".join("".join(self.visible[seen:]).replace(_FOLD, " ").split())
+            if not shown and len(self.hidden) > unseen:
+                shown = " ".join("".join(self.hidden[unseen:]).replace(_FOLD, " ").split())
+            self.links[link] = (url, (shown or alt)[:500], "a", self.links[link][3])
 
     def look(self, tag: str, attributes: dict[str, str | None], look: _Look) -> _Look:
+        said = self.said(tag, attributes)
+        if not said:
+            return _Look(look.hidden, look.tiny, None, look.background) if tag == "a" and look.colour is not None else look
+        hidden, tiny, colour, background = look.hidden, look.tiny, look.colour, look.background
+        if tag == "a":
+            colour = None
+        for one in said:
+            hidden = hidden or one.hidden
+            tiny = tiny if one.tiny is None else one.tiny
+            colour = colour if one.colour is None else one.colour
+            background = background if one.background is None else one.background
+        return _Look(hidden, tiny, colour, background)
+
+    def said(self, tag: str, attributes: dict[str, str | None]) -> list[style.Style]:
+        """What attributes, rules and the inline style say, the weakest first."""
         said: list[style.Style] = []
+        if "bgcolor" in attributes or "background" in attributes:
+            known = style.UNKNOWN if attributes.get("background") else style.colour(attributes.get("bgcolor") or "")
+            said.append(style.Style(background=known))
+        if (name := "color" if tag == "font" else "text" if tag == "body" else "") and (value := attributes.get(name)):
+            said.append(style.Style(colour=style.colour(value)))
         if self.rules:
             said += self.ruled(tag, attributes)
         if text := attributes.get("style"):
             said.append(style.inline(text))
             if "url(" in text:
                 self.css_images(text)
-        attribute_colour = attributes.get("color") if tag == "font" else attributes.get("text") if tag == "body" else None
-        if attribute_colour:
-            said.append(style.Style(colour=style.colour(attribute_colour)))
-        if "bgcolor" in attributes or "background" in attributes:
-            image = bool(attributes.get("background"))
-            said.insert(0, style.Style(background=style.UNKNOWN if image else style.colour(attributes.get("bgcolor") or "")))
         if "hidden" in attributes:
             said.append(style.Style(hidden=Hidden.DISPLAY))
-        if not said and tag != "a":
-            return look
-        new = _Look(look.hidden, look.tiny, None if tag == "a" else look.colour, look.background)
-        for one in said:
-            new.hidden = new.hidden or one.hidden
-            new.tiny = new.tiny if one.tiny is None else one.tiny
-            new.colour = new.colour if one.colour is None else one.colour
-            new.background = new.background if one.background is None else one.background
-        return new
+        return said
 
     def ruled(self, tag: str, attributes: dict[str, str | None]) -> list[style.Style]:
         rules = self.rules
         out = [rules[tag]] if tag in rules else []
-        for name in (attributes.get("class") or "").split()[:20]:
-            out += [rules[key] for key in ("." + name, tag + "." + name) if key in rules]
+        if classes := attributes.get("class"):
+            for name in classes.split()[:20]:
+                out += [rules[key] for key in ("." + name, tag + "." + name) if key in rules]
         if identity := attributes.get("id"):
             out += [rules[key] for key in ("#" + identity, tag + "#" + identity) if key in rules]
         return out
 
     def css_images(self, text: str) -> None:
-        for m in _CSS_URL.finditer(text[:4_000]):
+        for m in _CSS_URL.finditer(text[:100_000]):
             self.count("images")
             self.link(m[1], "", "css", True)
 
-    def attributes(self, tag: str, attributes: dict[str, str | None], look: _Look) -> int:
-        """Note the link of an element; returns its index for <a>, whose text is known when it ends."""
-        for name in attributes:
-            if name.startswith("on"):
-                self.count("scripts")
-        wanted = _LINKED.get(tag)
-        if background := attributes.get("background"):
-            self.count("images")
-            self.link(background.strip(), "", "css", look.reason is None)
-        if wanted is None:
-            return -1
-        url = (attributes.get(wanted) or "").strip()[: limits.URL_LENGTH]
+    def linked(self, tag: str, attributes: dict[str, str | None], look: _Look) -> int:
+        """Note the target of an element; returns its index for <a>, whose text is known when it ends."""
+        url = (attributes.get(_LINKED[tag]) or "").strip()[: limits.URL_LENGTH]
         if tag in {"img", "image"}:
             self.image(url, attributes, look)
             return -1
@@ -325,64 +390,47 @@ class _Walk:
         index = self.link(url, "", _TAG_AS.get(tag, tag), look.reason is None)
         if tag != "a" or index < 0:
             return -1
-        self.open_link.append((url, len(self.visible), len(self.hidden), 0, ""))
+        self.open_link.append((url, len(self.visible), len(self.hidden), ""))
         return index
 
     def image(self, url: str, attributes: dict[str, str | None], look: _Look) -> None:
-        lower = url[:10].lower()
-        if lower.startswith(("cid:", "data:")):
+        alt = " ".join((attributes.get("alt") or "").split())[:500]
+        if url[:5].lower().startswith(("cid:", "data:")):
             self.count("inline_images")
         elif url:
             self.count("images")
             if _small(attributes.get("width")) and _small(attributes.get("height")):
                 self.count("tracking_pixels")
-            self.link(url, (attributes.get("alt") or "")[:500], "img", look.reason is None)
-        if self.open_link and (alt := " ".join((attributes.get("alt") or "").split())):
-            *rest, old = self.open_link[-1]
-            self.open_link[-1] = (rest[0], rest[1], rest[2], rest[3] + 1, (old + " " + alt).strip())  # type: ignore[assignment,arg-type]
+            self.link(url, alt, "img", look.reason is None)
+        if alt and self.open_link:
+            target, seen, unseen, old = self.open_link[-1]
+            self.open_link[-1] = (target, seen, unseen, (old + " " + alt).strip()[:500])
 
     def link(self, url: str, text: str, tag: str, visible: bool) -> int:
         if len(self.links) >= self.max_links:
-            if "limit:links" not in self.findings:
-                self.findings.append("limit:links")
+            self.n["too_many_links"] = 1
             return -1
         self.links.append((url[: limits.URL_LENGTH], text, tag, visible))
         return len(self.links) - 1
 
-    def special(self, tag: str, attributes: dict[str, str | None]) -> None:
-        match tag:
-            case "input" | "textarea" | "select":
-                kind = (attributes.get("type") or "").lower()
-                if kind != "hidden":
-                    self.count("inputs")
-                if kind == "password":
-                    self.count("password_inputs")
-            case "form":
-                self.count("forms")
-            case "table":
-                self.count("tables")
-            case "iframe" | "frame":
-                self.count("frames")
-            case "meta":
-                if (attributes.get("http-equiv") or "").lower() == "refresh" and (m := _REFRESH.search(attributes.get("content") or "")):
-                    self.link(m[1].strip("\"' "), "", "meta", True)
-            case _:
-                pass
+    def counted(self, tag: str, attributes: dict[str, str | None]) -> None:
+        if tag == "meta":
+            if (attributes.get("http-equiv") or "").lower() == "refresh" and (m := _REFRESH.search(attributes.get("content") or "")):
+                self.link(m[1].strip("\"' "), "", "meta", True)
+            return
+        kind = (attributes.get("type") or "").lower() if tag == "input" else ""
+        if kind != "hidden":
+            self.count(_COUNTED[tag])
+        if kind == "password":
+            self.count("password_inputs")
 
     def page(self) -> Page:
         n = self.n
-        counts = Html(
-            tags=n.get("tags", 0), images=n.get("images", 0), inline_images=n.get("inline_images", 0), tracking_pixels=n.get("tracking_pixels", 0),
-            forms=n.get("forms", 0), inputs=n.get("inputs", 0), password_inputs=n.get("password_inputs", 0), scripts=n.get("scripts", 0),
-            frames=n.get("frames", 0), tables=n.get("tables", 0), comments=n.get("comments", 0), style_length=n.get("style_length", 0),
-            depth=n.get("depth", 0), unknown_tags=n.get("unknown_tags", 0), hidden=tuple(sorted(self.by_reason.items())),
-            title=self.title, preheader=self.preheader,
-        )  # fmt: skip
+        if n.pop("too_many_links", 0):
+            self.findings.append("limit:links")
+        counts = Html(tags=self.tags, hidden=tuple(sorted(self.by_reason.items())), title=self.title, preheader=self.preheader, **n)
         links = [Link(url, text, tag, "html", visible) for url, text, tag, visible in self.links]
         return Page(fold("".join(self.visible)), fold("".join(self.hidden)), links, counts, self.findings)
-
-
-_ROOT = _Look()
 
 
 def _small(value: str | None) -> bool:
@@ -391,7 +439,7 @@ def _small(value: str | None) -> bool:
 
 def fold(text: str) -> str:
     """Fold white space: lines (marked by the fold character) stay apart, each trimmed, empty ones dropped."""
-    return "\n".join(line for line in (" ".join(piece.split()) for piece in text.split(_FOLD)) if line)
+    return "\n".join([" ".join(piece.split()) for piece in text.split(_FOLD) if piece and not piece.isspace()])
 
 
 def total(pages: list[Html], meta: str, zero_width: int) -> Html:

@@ -9,7 +9,7 @@ _INVISIBLE = re.compile(
     "\U000e0000-\U000e01ef\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]+"
 )
 _SHAPING = frozenset("\u200c\u200d\u200e\u200f\ufe0e\ufe0f\u061c")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]+")
+_CONTROLS = bytes(sorted({*range(32), 127} - set(b"\t\n\x0c\r")))
 
 
 def strip(text: str) -> tuple[str, int]:
@@ -18,7 +18,9 @@ def strip(text: str) -> tuple[str, int]:
     Joiners and marks that scripts or emoji need (after a character beyond Latin) are removed but not counted.
     """
     if text.isascii():
-        return (text, 0) if text.isprintable() else (_CONTROL.sub("", text), 0)
+        data = text.encode("ascii")
+        clean = data.translate(None, _CONTROLS)
+        return (text if len(clean) == len(data) else clean.decode("ascii")), 0
     out: list[str] = []
     at = count = 0
     for m in _INVISIBLE.finditer(text):

@@ -133,7 +133,7 @@ def _clean(body: _Body, text: str) -> str:
 def _plain(body: _Body, node: mime.Node) -> str:
     data = node.content[: 4 * limits.TEXT_CHARS]
     text = _clean(body, charset.decode(data, node.charset))[: 2 * limits.TEXT_CHARS]
-    return "\n".join(line for line in (" ".join(piece.split()) for piece in text.split("\n")) if line)
+    return "\n".join([line for line in [" ".join(piece.split()) for piece in text.split("\n")] if line])
 
 
 def _html(body: _Body, node: mime.Node, found: list[str]) -> None:
@@ -196,6 +196,7 @@ _DETAILS = {
     "limit:html_nodes": "An HTML part has more elements than are read.",
     "limit:html_depth": "The HTML is nested so deeply that only its bare text was read.",
     "limit:html_formatting": "The HTML leaves so many formatting elements open that they were taken out.",
+    "limit:html_attributes": "An HTML element has so many attributes that only the bare text was read.",
     "limit:links": "The message has more links than are kept.",
     "defect:nul": "A header contains NUL characters.",
     "defect:bare_cr": "A header contains a carriage return without a line feed.",

@@ -15,6 +15,11 @@ _BRACKET = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})(?:%\w{1,16})?\]", re.I
 _BARE_V6 = re.compile(r"(?<![\w:.])((?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|\d{1,3}(?:\.\d{1,3}){3})?)(?![\w:.])")
 _HELO = re.compile(r"\b(?:helo|ehlo)[ =]\[?([^\s()\[\]]{1,255})", re.I)
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253})\Z")
+_COMMON = re.compile(  # Postfix, sendmail, Gmail: from HELO (NAME [IP] ...) ... by HOST (...) with PROTOCOL
+    r"from\s+([^\s()]{1,255})\s+\((?:([^\s()\[\]]{1,255})\s)?\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})\](?:\s\(may\sbe\sforged\))?\)"
+    r"(?:\s+\((?:using|No\sclient|authenticated|Authenticated)[^()]{0,200}(?:\([^()]{0,100}\)[^()]{0,200}){0,3}\)){0,4}"
+    r"\s+by\s+([^\s()]{1,255})\s+(?:\([^()]{0,100}\)\s+){0,2}with\s+([^\s()]{1,30})"
+)
 _CLAUSES = frozenset({"from", "by", "with", "via", "id", "for"})
 
 
@@ -32,8 +37,12 @@ def canonical_ip(text: str) -> str | None:
 
 def read(raw: str) -> Hop:
     """Read one Received value; what cannot be read stays empty. Linear in the length, which is limited."""
-    words, comments = _clauses(raw[:_LENGTH])
-    source, info = words.get("from", ""), comments.get("from", "")
+    if m := _COMMON.match(raw, 0, _LENGTH):
+        helo, name, ip, by, protocol = m.groups()
+        if (address := canonical_ip(ip)) is not None and helo[0] != "[":
+            return Hop(helo.rstrip("."), _host(name) if name else "", address, by.rstrip(".;").lower(), protocol.rstrip(";").upper())
+    words, info = _clauses(raw[:_LENGTH])
+    source = words.get("from", "")
     address = _address(info) or _address(source)
     helo = _helo(source, info)
     by = words.get("by", "").strip("[];,").rstrip(".").lower()
@@ -43,10 +52,10 @@ def read(raw: str) -> Hop:
     return Hop(helo, _name(source, info, address), address, by, protocol)
 
 
-def _clauses(raw: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The first word after each clause keyword, and the rest of that clause (further words and comments) as one text."""
+def _clauses(raw: str) -> tuple[dict[str, str], str]:
+    """The first word after each clause keyword, and the rest of the "from" clause (further words and comments) as one text."""
     words: dict[str, str] = {}
-    rest: dict[str, list[str]] = {}
+    rest: list[str] = []
     clause = ""
     depth = 0
     for token in _TOKEN.findall(raw):
@@ -54,20 +63,20 @@ def _clauses(raw: str) -> tuple[dict[str, str], dict[str, str]]:
             depth += 1
         elif token == ")":
             depth = max(0, depth - 1)
-        elif depth == 0 and token[-1] == ";" and clause not in {"", "from"}:
-            words.setdefault(clause, token)
-            break
-        elif depth == 0 and token.lower() in _CLAUSES and token.lower() not in words:
-            clause = token.lower()
-            rest[clause] = []
-            words[clause] = ""
-            continue
-        elif depth == 0 and clause and not words[clause]:
-            words[clause] = token
-            continue
+        elif depth == 0:
+            lower = token.lower()
+            if lower in _CLAUSES and lower not in words:
+                clause = lower
+                words[clause] = ""
+                continue
+            if clause and not words[clause]:
+                words[clause] = token
+                continue
+            if clause != "from" and token[-1] == ";":
+                break
         if clause == "from":
-            rest[clause].append(token)
-    return words, {clause: " ".join(tokens) for clause, tokens in rest.items()}
+            rest.append(token)
+    return words, " ".join(rest)
 
 
 def _address(text: str) -> str | None:
