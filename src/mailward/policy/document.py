@@ -76,6 +76,8 @@ def _authserv_id(name: str) -> str:
 
 
 def _required_authserv_id(name: str) -> str:
+    if name == "*":
+        return name
     if not name.strip():
         raise ValueError("an empty name would trust every line")
     return _authserv_id(name)

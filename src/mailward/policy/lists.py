@@ -328,7 +328,7 @@ def _domain(entry: str, host: str) -> str:
             "A * stands only at the very start, before a dot (*.example.com) or an @ (*@example.com).",
         )
     domain = canonical_domain(host)
-    if "." not in domain:
+    if "." not in domain and not entry.strip().startswith("*."):
         raise EntryError(f"{entry!r} is no full domain", "Write it with its top-level domain, such as example.com.")
     if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
         raise EntryError(f"{host!r} is no domain name", "Write a domain such as example.com.")
@@ -340,6 +340,8 @@ def _domain(entry: str, host: str) -> str:
 def _network(entry: str) -> Network:
     text = entry.strip()
     try:
+        if "%" in text:
+            raise ValueError("a zone belongs to one host's interfaces")
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise EntryError(f"{entry!r} is neither an IP address nor a network", "Write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32.") from None

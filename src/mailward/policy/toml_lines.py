@@ -7,6 +7,7 @@ TOML 1.0 but does not validate.
 from __future__ import annotations
 
 import re
+import tomllib
 
 Path = tuple[str | int, ...]
 
@@ -62,15 +63,25 @@ class _Scanner:
     def _header(self) -> Path:
         array = self.text.startswith("[[", self.at)
         self.at += 2 if array else 1
-        path = self._key()
+        *above, last = self._key()
+        path: Path = ()
+        for name in above:
+            path = self._inside((*path, name))
+            self._mark(path)
+        path = (*path, last)
         if array:
-            number = self.tables[path] = self.tables.get(path, -1) + 1
-            path = (*path, number)
+            self.tables[path] = self.tables.get(path, -1) + 1
+            self._mark(path)
+            path = self._inside(path)
         self._mark(path)
         self.at = self.text.index("]", self.at) + (2 if array else 1)
         return path
 
-    def _key(self) -> Path:
+    def _inside(self, path: Path) -> Path:
+        """Below an array of tables, the table that was opened last."""
+        return (*path, self.tables[path]) if path in self.tables else path
+
+    def _key(self) -> tuple[str, ...]:
         names: list[str] = []
         while True:
             self._skip(_SPACE)
@@ -84,7 +95,7 @@ class _Scanner:
         start = self.at
         if self.text[start] in "\"'":
             self._skip(_BASIC if self.text[start] == '"' else _LITERAL)
-            return self.text[start + 1 : self.at - 1]
+            return str(tomllib.loads(f"key = {self.text[start : self.at]}")["key"])
         self._skip(_BARE)
         if self.at == start:
             raise ValueError(f"no key at position {start}")
