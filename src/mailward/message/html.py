@@ -103,7 +103,7 @@ _SAFE_CHARS = 16_000  # so little cannot hold attributes that cost much
 _ATTRIBUTES = 3_000  # of one element: the parser compares each with all others
 _LONG_TAG = re.compile(r"<[a-zA-Z][^>]{4000}")
 _QUOTED_END = re.compile(r"=\s*(?:\"[^\">]*|'[^'>]*)>")
-_BETWEEN = re.compile(r"[\s/\"']+")
+_BETWEEN = re.compile(r"[\s\"']+")
 
 
 def tame(source: str, findings: list[str]) -> str:
@@ -153,13 +153,18 @@ def _most_attributes(source: str) -> int:
     """
     most = 0
     for m in _LONG_TAG.finditer(source):
-        end = source.find(">", m.end())
-        most = max(most, len(_BETWEEN.findall(source, m.start(), end if end >= 0 else len(source))))
+        most = max(most, _separators(source, m.start(), m.end()))
     joined = 0
     for m in _QUOTED_END.finditer(source):
-        end = source.find(">", m.end())
-        joined += len(_BETWEEN.findall(source, m.end(), end if end >= 0 else len(source)))
+        joined += _separators(source, m.end(), m.end())
     return most + joined
+
+
+def _separators(source: str, start: int, past: int) -> int:
+    """How often one attribute could end between `start` and the next ">" after `past`; slashes as frequent as in base64 do not count."""
+    end = source.find(">", past)
+    end = len(source) if end < 0 else end
+    return len(_BETWEEN.findall(source, start, end)) + max(0, source.count("/", start, end) - (end - start) // 40)
 
 
 def _cut(source: str, tags: int) -> str:

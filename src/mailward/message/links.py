@@ -14,7 +14,14 @@ _URL = re2.compile(
     rb"|(?:^|[\s(<\[\"',;:>=|*])((?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:[/?#:][^\s<>\"'`{}|\\^\x00-\x20]*)?)"
 )
 _TRAILING = b".,;:!?'\"*_~-"
-_FILES = frozenset({b"py", b"sh", b"pl", b"rs", b"md", b"cc", b"so", b"zip", b"mov", b"ps", b"java", b"name", b"id", b"in", b"is", b"it", b"at", b"do", b"so", b"to", b"no"})
+_COMMON_ENDINGS = frozenset(
+    b"""com net org info biz edu gov mil mobi pro xyz top shop online site club store website space icu live click link vip win bid loan
+    work men party trade date review stream racing download gdn buzz cyou rest fun monster sbs cfd bond beauty hair skin makeup quest
+    digital agency email support services solutions world today news blog cloud app page tech global group media company center life
+    network systems finance money bank credit love one best ltd gmbh asia cat coop jobs tel travel museum aero""".split()
+)
+"""Generic endings that make a bare word with dots an address; two-letter ones do so too unless programs' files end in them."""
+_FILES = frozenset(b"py sh pl rs md cc so ps tf ml mm ai in is it at do to no id me my be am as so st hm la re".split())
 
 
 def urls(text: str, limit: int = limits.LINKS) -> list[str]:
@@ -26,7 +33,7 @@ def urls(text: str, limit: int = limits.LINKS) -> list[str]:
     for m in _URL.finditer(data):
         bare = m.group(1)
         url = _trim(bare if bare is not None else m.group(0))
-        if bare is not None and not _is_host(url):
+        if bare is not None and not _is_host(url, data[m.end() : m.end() + 1]):
             continue
         found[url[: limits.URL_LENGTH]] = None
         if len(found) >= limit:
@@ -42,14 +49,22 @@ def _trim(url: bytes) -> bytes:
     return url
 
 
-def _is_host(url: bytes) -> bool:
-    """Whether a word with dots is meant as an address: `www.` or a path, or an ending no file has, and a known top-level domain."""
+def _is_host(url: bytes, following: bytes) -> bool:
+    """Whether a word with dots is meant as an address.
+
+    With `www.` or a path any known top-level domain will do. A bare host has to end in a usual one, and text that goes on
+    like program code (`pdata.host->x`, `list.info[0]`) is none.
+    """
     host, slash, _ = url.partition(b"/")
     host = host.partition(b":")[0].partition(b"?")[0].partition(b"#")[0].lower()
     ending = host.rpartition(b".")[2]
     if ending not in _endings():
         return False
-    return bool(slash) or host.startswith(b"www.") or ending not in _FILES
+    if host.startswith(b"www.") or slash:
+        return True
+    if following and following in b"(=[_-@&{\\":
+        return False
+    return ending in _COMMON_ENDINGS or (len(ending) == 2 and ending not in _FILES)
 
 
 @cache
