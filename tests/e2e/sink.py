@@ -65,7 +65,7 @@ class Sink(asyncio.Protocol):
     def command(self, line: str) -> None:
         verb = line.upper().partition(" ")[0]
         if verb == "EHLO":
-            self.say("250 sink.example.test", *(f"250 {word.replace('=', ' ')}" for word in self.extensions))
+            self.say("250 sink.example.test", *(f"250 {word.replace('=', ' ')}".rstrip() for word in self.extensions))
         elif verb in ("XFORWARD", "XCLIENT"):
             self.told.append(line)
             self.say("220 sink.example.test ESMTP" if verb == "XCLIENT" else "250 2.0.0 Ok")

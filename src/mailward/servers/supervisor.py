@@ -21,10 +21,11 @@ from dataclasses import dataclass
 import structlog
 
 from mailward.gateway import Gateway, Settings
+from mailward.policy import DocumentError
 from mailward.quarantine import Vault
 from mailward.servers import listening, log, upkeep, worker
-from mailward.servers.listening import CannotListen
 from mailward.servers.smtp.service import tls_context
+from mailward.storage import StorageError
 
 QUICK_DEATH_SECONDS = 10.0  # a worker that lived shorter is replaced with growing delay
 FIRST_DELAY, LAST_DELAY = 0.2, 30.0
@@ -50,14 +51,14 @@ def serve(settings: Settings, reread: Callable[[], Settings] | None = None) -> i
     log.configure()
     try:
         supervisor = Supervisor(settings, reread)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DocumentError, StorageError) as error:
         print(f"mailward: {error}", file=sys.stderr)
         return 1
     return supervisor.run()
 
 
 class Supervisor:
-    """Raises OSError or ValueError with words for an administrator when it cannot start."""
+    """Raises OSError, ValueError, DocumentError or StorageError with words for an administrator when it cannot start."""
 
     def __init__(self, settings: Settings, reread: Callable[[], Settings] | None) -> None:
         if not settings.smtp.listen:
@@ -268,8 +269,8 @@ class Supervisor:
             tls_context(settings)
             gateway = Gateway.open(settings)
             sockets = self._sockets if settings.smtp.listen == self._settings.smtp.listen else listening.bind(settings.smtp.listen)
-        except (OSError, ValueError, RuntimeError, CannotListen) as error:
-            self._log.error("reload_failed", reason=str(error))
+        except Exception as error:  # whatever is wrong with the new, the old goes on serving
+            self._log.error("reload_failed", reason=str(error), error=type(error).__name__)
             return
         self._old = (self._settings, self._gateway, self._sockets)
         self._settings, self._gateway, self._sockets = settings, gateway, sockets

@@ -145,9 +145,10 @@ def received_line(mail: Mail, id: str, hostname: str) -> bytes:
 
 
 def _fates(mail: Mail, done: Done) -> dict[str, str]:
-    """What became of the message for each recipient."""
-    fate = f"{done.reply.code} {done.reply.text}"
-    return {**mail.answers, **dict.fromkeys(mail.rcpt_to, fate)}
+    """What became of the message for each recipient, where the next hop refused some of them."""
+    if len(mail.answers) == len(set(mail.rcpt_to)):
+        return {}
+    return {**mail.answers, **dict.fromkeys(mail.rcpt_to, f"{done.reply.code} {done.reply.text}")}
 
 
 def _log(service: Service, mail: Mail, judgement: Judgement, action: Action, done: Done, milliseconds: float) -> None:
