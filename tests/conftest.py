@@ -60,7 +60,12 @@ def mailward(tmp_path: Path) -> Run:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
         done = subprocess.run(
-            [sys.executable, "-m", "mailward", *map(str, arguments)], input=input, capture_output=True, timeout=timeout, cwd=home, check=False
+            [sys.executable, "-m", "mailward", *map(str, arguments)],
+            input=input,
+            capture_output=True,
+            timeout=timeout,
+            cwd=home,
+            check=False,
         )
         return subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "replace")

@@ -74,16 +74,15 @@ def demo(
     _claim(port)
     state = state.absolute()
     state.mkdir(parents=True, exist_ok=True)
-    with _sink() as sink, _gateway(state, port, sink.port) as gateway:
+    with contextlib.suppress(KeyboardInterrupt), _sink() as sink, _gateway(state, port, sink.port) as gateway:
         sent = send_samples(state, port)
         words.show(table_of(sent))
         _explain(state, port, sink, sent)
         if once:
             return
-        with contextlib.suppress(KeyboardInterrupt):
-            gateway.wait()
-            raise Trouble("the gateway has stopped", f"{state / 'serve.log'} says why.")
-        print("\nStopping.")
+        gateway.wait()
+        raise Trouble("the gateway has stopped", f"{state / 'serve.log'} says why.")
+    print("\nStopped.")
 
 
 def samples() -> list[Sample]:

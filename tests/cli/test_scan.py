@@ -1,0 +1,165 @@
+"""`mailward scan`, run as a person would."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+KEYS = [
+    *("path", "verdict", "action", "filter", "scores", "thresholds", "sender_ip", "auth"),
+    *("urls", "reasons", "counterfactuals", "elapsed_ms", "model", "policy"),
+]
+HAM = ["01-personal", "02-invoice", "03-newsletter", "04-password-reset", "05-bounce", "06-chinese", "07-japanese"]
+SPAM = ["08-pharmacy", "09-advance-fee", "10-obfuscated", "11-lottery", "12-mailbox-full"]
+
+
+def objects(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_one_line_a_message_and_exit_status_1_when_something_is_caught(mailward: Any, mail: Path, policy_file: Path) -> None:
+    """Each message gives one line with verdict, action and path."""
+    done = mailward("scan", mail, "--policy", policy_file)
+    first, second = done.stdout.splitlines()
+    assert first.split()[:2] == ["blocked_sender", "junk"]
+    assert second.split()[:2] == ["clean", "pass"]
+    assert str(mail / "2-wanted.eml") in second
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_exit_status_0_when_nothing_is_caught(mailward: Any, mail: Path) -> None:
+    """Wanted mail alone gives 0."""
+    assert mailward("scan", mail / "2-wanted.eml").returncode == 0
+
+
+def test_exit_status_2_when_nothing_could_be_judged(mailward: Any, tmp_path: Path) -> None:
+    """A path that is not there is named on its own line, and the status says that nothing was judged."""
+    done = mailward("scan", tmp_path / "none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{tmp_path / 'none'}: no such file or directory\n"
+
+
+def test_an_unreadable_path_does_not_stop_the_rest(mailward: Any, mail: Path, policy_file: Path) -> None:
+    """The others are judged, and the status is theirs."""
+    done = mailward("scan", mail / "none.eml", mail, "--policy", policy_file)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert "none.eml: no such file" in done.stderr
+
+
+def test_json_has_every_documented_key_and_its_contributions_sum_to_the_score(mailward: Any, samples: Path) -> None:
+    """One object a line; a fact that could not be had is "unchecked", never missing."""
+    found = objects(mailward("scan", samples, "--json").stdout)
+    assert len(found) == len(HAM) + len(SPAM)
+    for one in found:
+        assert list(one)[: len(KEYS)] == KEYS
+        shares = [reason["contribution"] for reason in one["reasons"] if reason["filter"] == "content_scanning"]
+        assert math.fsum(shares) == pytest.approx(one["scores"]["spam"], abs=1e-6)
+        assert set(one["auth"]) == {"spf", "dkim", "dmarc", "arc"}
+        assert one["scores"]["phishing"] == "unchecked"
+        assert one["policy"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(("names", "verdict"), [(HAM, "clean"), (SPAM, "spam")])
+def test_the_bundled_samples_are_judged_as_a_person_would(mailward: Any, samples: Path, names: list[str], verdict: str) -> None:
+    """The shipped model, without any training here, at the default level."""
+    found = objects(mailward("scan", *(samples / f"{name}.eml" for name in names), "--json").stdout)
+    assert {Path(one["path"]).stem: one["verdict"] for one in found} == dict.fromkeys(names, verdict)
+
+
+def test_standard_input_is_judged(mailward: Any, mail: Path, policy_file: Path) -> None:
+    """`-` reads one message."""
+    done = mailward("scan", "-", "--json", "--policy", policy_file, input=(mail / "1-blocked.eml").read_bytes())
+    assert [(one["path"], one["verdict"]) for one in objects(done.stdout)] == [("-", "blocked_sender")]
+
+
+def test_processes_give_the_same_answers_in_the_same_order(mailward: Any, samples: Path) -> None:
+    """`--jobs 2` differs from `--jobs 1` in nothing but time."""
+
+    def verdicts(jobs: int) -> list[tuple[str, str, float]]:
+        output = mailward("scan", samples, samples, samples, "--json", "--jobs", jobs).stdout
+        return [(one["path"], one["verdict"], one["scores"]["spam"]) for one in objects(output)]
+
+    assert verdicts(2) == verdicts(1)
+
+
+def test_what_is_said_about_the_envelope_beats_the_trace(mailward: Any, samples: Path, tmp_path: Path) -> None:
+    """--client-ip is the sender IP, whatever Received says; an approved IP then lets the message pass."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[content_scanning.target]\nblocked_senders = ["someone@example.net"]\napproved_ips = ["198.51.100.0/24"]\n')
+    sample = samples / "08-pharmacy.eml"
+    given = ["--json", "--policy", policy, "--mail-from", "someone@example.net"]
+    blocked, passed = (objects(mailward("scan", sample, *given, *more).stdout)[0] for more in ([], ["--client-ip", "198.51.100.9"]))
+    assert (blocked["sender_ip"]["address"], blocked["verdict"]) == ("203.0.113.201", "blocked_sender")
+    assert (passed["sender_ip"]["address"], passed["verdict"]) == ("198.51.100.9", "clean")
+
+
+def test_a_wrong_client_ip_is_refused_in_words(mailward: Any, mail: Path) -> None:
+    """The person hears which option is wrong and what to write."""
+    done = mailward("scan", mail, "--client-ip", "example")
+    assert done.returncode == 2
+    assert "--client-ip example: not an IP address" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_subject_or_name_cannot_move_the_cursor(mailward: Any, tmp_path: Path) -> None:
+    """Escape sequences in what a message or a file name says never reach the terminal."""
+    file = tmp_path / "a\x1b[2Jb.eml"
+    file.write_bytes(b"From: x@example.com\nSubject: \x1b]0;owned\x07 hello\n\ntext\n")
+    for arguments in (["scan", file], ["explain", file]):
+        done = mailward(*arguments)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "\x07" not in done.stdout
+
+
+def test_a_name_that_is_not_text_is_judged(mailward: Any, tmp_path: Path) -> None:
+    """File names may hold any bytes."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    with open(os.fsencode(folder) + b"/\xff\xfe.eml", "wb") as file:
+        file.write(b"From: x@example.com\n\ntext\n")
+    done = mailward("scan", folder)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+    assert len(objects(mailward("scan", folder, "--json").stdout)) == 1
+
+
+def test_scanning_leaves_nothing_behind(mailward: Any, mail: Path, tmp_path: Path) -> None:
+    """No state folder, no database, no cache beside the mail."""
+    mailward("scan", mail)
+    assert list((tmp_path / "home").iterdir()) == []
+    assert len(list(mail.iterdir())) == 2
+
+
+def test_a_reader_that_goes_away_is_no_error(mailward: Any, samples: Path, tmp_path: Path) -> None:
+    """`mailward scan FOLDER | head -1` ends quietly."""
+    import subprocess
+    import sys
+
+    command = f"{sys.executable} -m mailward scan {samples} {samples} {samples} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.bench
+def test_the_first_verdict_comes_within_two_seconds(mailward: Any, samples: Path) -> None:
+    """Starting Python, loading the model and judging one file; the better of two runs, since other programs run too."""
+    assert min(_seconds(mailward, "scan", samples / "08-pharmacy.eml") for _ in range(2)) < 2.0
+
+
+@pytest.mark.bench
+def test_help_comes_within_half_a_second(mailward: Any) -> None:
+    """Asking for help loads nothing heavy."""
+    assert min(_seconds(mailward, "--help") for _ in range(3)) < 0.5
+
+
+def _seconds(mailward: Any, *arguments: object) -> float:
+    started = time.perf_counter()
+    mailward(*arguments)
+    return time.perf_counter() - started
