@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -170,10 +171,8 @@ def test_what_is_no_toml_names_the_line(text, line):
 @given(st.text(max_size=200))
 def test_any_text_is_a_policy_or_a_policy_error(text):
     """Reading never fails in another way."""
-    try:
-        Policy.from_toml(text)
-    except PolicyError as error:
-        assert error.problems
+    with suppress(PolicyError):
+        assert isinstance(Policy.from_toml(text), Policy)
 
 
 def test_many_mistakes_are_counted():

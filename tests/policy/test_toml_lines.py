@@ -36,7 +36,20 @@ def test_tricky_documents_are_located():
     """Strings, comments, dotted keys, inline tables and arrays of tables do not confuse the lines."""
     tomllib.loads(TRICKY)
     lines = locate(TRICKY)
-    expected = {("quoted.key",): 2, ("dotted", "key"): 3, ("a", "b"): 4, ("a", "b", "text"): 5, ("a", "b", "raw"): 9, ("a", "b", "list"): 11, ("a", "b", "list", 1): 12, ("a", "b", "list", 1, 1): 13, ("a", "b", "list", 2, "y"): 13, ("a", "b", "list", 2, "y", 0): 14, ("many", 1, "x"): 19, ("many", 1, "date"): 20}  # fmt: skip
+    expected = {
+        ("quoted.key",): 2,
+        ("dotted", "key"): 3,
+        ("a", "b"): 4,
+        ("a", "b", "text"): 5,
+        ("a", "b", "raw"): 9,
+        ("a", "b", "list"): 11,
+        ("a", "b", "list", 1): 12,
+        ("a", "b", "list", 1, 1): 13,
+        ("a", "b", "list", 2, "y"): 13,
+        ("a", "b", "list", 2, "y", 0): 14,
+        ("many", 1, "x"): 19,
+        ("many", 1, "date"): 20,
+    }
     assert {path: lines.get(path) for path in expected} == expected
 
 
