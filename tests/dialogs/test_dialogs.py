@@ -29,9 +29,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.e2e.running import EXTENSIONS, Served, Sink, Talk, blocking
 
 from mailward.quarantine import State, Vault
-from tests.e2e.running import EXTENSIONS, Served, Sink, Talk, blocking
 
 FOLDER = Path(__file__).parent
 pytestmark = pytest.mark.xdist_group("dialogs")
@@ -92,7 +92,11 @@ def stage_of(setup: Setup, stages: dict[Setup, Stage], folder: Path) -> Stage:
 
 
 def unescaped(text: str) -> bytes:
-    return re.sub(rb"\\(r|n|0|x[0-9a-f]{2})", lambda m: {b"r": b"\r", b"n": b"\n", b"0": b"\0"}.get(m[1]) or bytes.fromhex(m[1][1:].decode()), text.encode())
+    return re.sub(
+        rb"\\(r|n|0|x[0-9a-f]{2})",
+        lambda m: {b"r": b"\r", b"n": b"\n", b"0": b"\0"}.get(m[1]) or bytes.fromhex(m[1][1:].decode()),
+        text.encode(),
+    )
 
 
 def held(stage: Stage) -> int:
@@ -159,7 +163,11 @@ class Script:
             assert len(new) == int(how)
             return
         kept = self.stage.sink.read(new[-1])
-        where = kept.raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n") if what == "kept" else "\n".join([*kept.told, kept.mail, *kept.rcpt])
+        where = (
+            kept.raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+            if what == "kept"
+            else "\n".join([*kept.told, kept.mail, *kept.rcpt])
+        )
         assert bool(re.search(text, where, re.M)) is (how == "~"), where
 
 

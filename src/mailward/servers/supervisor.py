@@ -132,6 +132,7 @@ class Supervisor:
             for ignored in (signal.SIGINT, signal.SIGHUP):  # of a terminal, sent to all of us; the supervisor answers it
                 signal.signal(ignored, signal.SIG_IGN)
             self._selector.close()
+            self._close_old_sockets()
             for other in self._workers.values():
                 with contextlib.suppress(OSError):
                     os.close(other.pipe)
@@ -162,9 +163,7 @@ class Supervisor:
 
     def _all_ready(self) -> None:
         if self._old is not None:
-            for old in self._old[2]:
-                if old not in self._sockets:
-                    old.close()
+            self._close_old_sockets()
             self._old = None
             self._stop([w for w in self._workers.values() if w.generation < self._generation])
             self._log.info("reloaded", policy=self._gateway.policy.digest, generation=self._generation)
@@ -276,6 +275,11 @@ class Supervisor:
         self._settings, self._gateway, self._sockets = settings, gateway, sockets
         self._generation += 1
         self._start_generation()
+
+    def _close_old_sockets(self) -> None:
+        for old in self._old[2] if self._old is not None else ():
+            if old not in self._sockets:
+                old.close()
 
     def _back_to_old(self) -> None:
         assert self._old is not None
