@@ -51,7 +51,7 @@ check: $(VENV)/.dev ## style, types, import rules, documentation
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet || { echo "Not formatted as agreed: run $(BIN)/ruff format"; exit 1; }
 	@$(BIN)/mypy --strict src
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/docs
 
 bench: $(VENV)/.dev ## CPU time per message, stage by stage and beside rspamd

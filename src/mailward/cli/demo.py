@@ -74,10 +74,10 @@ def demo(
     _claim(port)
     state = state.absolute()
     state.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(KeyboardInterrupt), _sink() as sink, _gateway(state, port, sink.port) as gateway:
+    with contextlib.suppress(KeyboardInterrupt), stand_in() as sink, running_gateway(state, port, sink.port) as gateway:
         sent = send_samples(state, port)
         words.show(table_of(sent))
-        _explain(state, port, sink, sent)
+        print("\n".join(closing_words(state, port, sink, sent)), flush=True)
         if once:
             return
         gateway.wait()
@@ -178,21 +178,23 @@ def table_of(sent: list[Sent]) -> Table:
     return table
 
 
-def _explain(state: Path, port: int, sink: Sink, sent: list[Sent]) -> None:
-    """Say what runs where, and what to try next."""
-    where = f" --state {_short(state)}" if state.name != ".state" or state.parent != Path.cwd() else ""
+def closing_words(state: Path, port: int, sink: Sink, sent: list[Sent]) -> list[str]:
+    """What runs where, and what to try next."""
+    where = "" if state == Path(".state").absolute() else f" --state {_short(state)}"
     program = _short(Path(sys.argv[0])) if Path(sys.argv[0]).name == "mailward" else "mailward"
+    lines = [
+        "",
+        f"SMTP gateway   {HOST}:{port}",
+        f"next hop       {HOST}:{sink.port}, a stand-in that takes every message and keeps none; it has {sink.taken} so far",
+        f"state          {_short(state)} (database, quarantine, settings in demo.toml, log in serve.log)",
+        "",
+    ]
     caught = next((row.record for row in sent if row.record and row.record.verdict.kind != "clean"), None)
-    print()
-    print(f"SMTP gateway   {HOST}:{port}")
-    print(f"next hop       {HOST}:{sink.port}, a stand-in that takes every message and keeps none; it has {sink.taken} so far")
-    print(f"state          {_short(state)} (database, quarantine, settings in demo.toml, log in serve.log)")
-    print()
     if caught is not None:
-        print(f"why?           {program} explain {caught.id}{where}")
-    print(f"judge a file   {program} scan message.eml{where}")
-    print(f"send a mail    swaks --server {HOST}:{port} --from you@example.com --to tom@example.org")
-    print("Ctrl-C stops it.", flush=True)
+        lines.append(f"why?           {program} explain {caught.id}{where}")
+    lines.append(f"judge a file   {program} scan message.eml{where}")
+    lines.append(f"send a mail    swaks --server {HOST}:{port} --from you@example.com --to tom@example.org")
+    return [*lines, "Ctrl-C stops it."]
 
 
 def _short(path: Path) -> str:
@@ -220,7 +222,7 @@ class Sink:
 
 
 @contextmanager
-def _sink() -> Iterator[Sink]:
+def stand_in() -> Iterator[Sink]:
     """Run the stand-in on a free port."""
     from aiosmtpd.controller import Controller
 
@@ -236,7 +238,7 @@ def _sink() -> Iterator[Sink]:
 
 
 @contextmanager
-def _gateway(state: Path, port: int, next_hop: int) -> Iterator[subprocess.Popen[bytes]]:
+def running_gateway(state: Path, port: int, next_hop: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run `mailward serve` until the block ends."""
     config = state / "demo.toml"
     config.write_text(
