@@ -29,13 +29,13 @@ $(BIN)/python:
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
 	@digest="$$(cat requirements.lock pyproject.toml | sha256sum)"; if [ "$$(cat $@ 2>/dev/null)" = "$$digest" ]; then touch $@; exit 0; fi; \
 		echo "Installing mailward into $(VENV) ..."; \
-		$(PIP) install --quiet --require-hashes -r requirements.lock \
-		&& $(PIP) install --quiet --no-deps --no-build-isolation -e . && echo "$$digest" > $@
+		$(PIP) install -qq --require-hashes -r requirements.lock \
+		&& $(PIP) install -qq --no-deps --no-build-isolation -e . && echo "$$digest" > $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@digest="$$(cat requirements-dev.lock | sha256sum)"; if [ "$$(cat $@ 2>/dev/null)" = "$$digest" ]; then touch $@; exit 0; fi; \
 		echo "Installing what tests and training need into $(VENV) ..."; \
-		$(PIP) install --quiet --require-hashes -r requirements-dev.lock && echo "$$digest" > $@
+		$(PIP) install -qq --require-hashes -r requirements-dev.lock && echo "$$digest" > $@
 
 run: $(VENV)/.runtime ## set up, start the gateway on loopback, send it the sample messages, show the verdicts, serve
 	@exec $(BIN)/mailward demo --state .state --port $(PORT)
