@@ -111,17 +111,23 @@ def _mailbox(phrase: list[str], comment: str, spec: str | None) -> Address | Non
     text = "".join(phrase).strip()
     if not text:
         return None
-    if m := _FIND.search(text):
+    if m := _find(text):
         local, domain = _addr_spec(text) if " " not in text and "\t" not in text else (m[1], domain_name(_decoded(m[2])))
         return Address(_display(comment) or _rest(text, m), local, domain)
     if '"' in text and "@" in text:
         local, domain = _addr_spec(text)
         return Address(_display(comment), local, domain)
     text = _unquoted(phrase)
-    if "=?" in "".join(phrase) and (m := _FIND.search(text)):
+    if "=?" in "".join(phrase) and (m := _find(text)):
         return Address(" ".join((text[: m.start()] + text[m.end() :]).replace("<", " ").replace(">", " ").split()), m[1], domain_name(m[2]))
     words = text.split()
     return Address("", text, "") if len(words) == 1 else Address(text, "", "")
+
+
+def _find(text: str) -> re.Match[str] | None:
+    """The first address inside other text; looked for around the first "@" only, so that long text costs little."""
+    at = text.find("@")
+    return _FIND.search(text, max(0, at - 200)) if at >= 0 else None
 
 
 def _rest(text: str, m: re.Match[str]) -> str:

@@ -35,7 +35,7 @@ STATEFUL = frozenset({"utf-7", "hz", "iso2022_jp", "iso2022_jp_1", "iso2022_jp_2
                       "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})  # fmt: skip
 _LATIN = frozenset({"cp1252", "ascii"})
 _SAMPLE = 4096
-_HIGH = bytes(range(128))
+_ASCII = bytes(range(128))
 
 
 @lru_cache(maxsize=512)
@@ -85,45 +85,35 @@ def _declared(data: bytes, name: str) -> str:
 def _mostly_utf8(data: bytes) -> bool:
     sample = data[:_SAMPLE]
     bad = sample.decode("utf-8", "replace").count("\ufffd")
-    return bad * 10 <= len(sample.translate(None, _HIGH))
+    return bad * 10 <= len(sample.translate(None, _ASCII))
+
+
+_LANGUAGES = (  # codec; stricter codec to try; its usual characters; how much more it is preferred
+    ("cp932", "shift_jis", re.compile("[\u3040-\u30ff]"), 0.5),  # kana are about half of Japanese text
+    ("gb18030", "gb2312", re.compile("[\u4e00-\u9fa5\u3001\u3002\uff0c\uff01\uff1a]"), 0.0),
+    ("cp949", "euc_kr", re.compile("[\uac00-\ud7a3]"), 0.05),
+    ("koi8-r", "koi8-r", re.compile("[а-яё]"), 0.0),
+    ("cp1251", "cp1251", re.compile("[а-яё]"), 0.0),
+)
 
 
 def guess(data: bytes) -> str:
     """Guess the charset of 8-bit text that is not UTF-8: Western, Chinese, Japanese, Korean or Cyrillic."""
     sample = data[:_SAMPLE]
-    high = sample.translate(None, _HIGH)
+    high = len(sample.translate(None, _ASCII))
     letters = len(sample.translate(None, b" \t\r\n.,;:!?-=<>/\"'0123456789"))
-    if len(high) * 5 < letters or len(high) < 4:
+    if high * 5 < letters or high < 4:
         return "cp1252"
-    candidates = (("cp932", 0.0), ("gb18030", 0.0), ("cp949", 0.05), ("koi8-r", 0.0), ("cp1251", 0.0), ("cp1252", 0.15))
-    best = max(((_plausible(sample, name) + bonus, name) for name, bonus in candidates), key=lambda pair: pair[0])
-    return best[1]
+    score, name = max((_plausible(sample, strict, usual, more), name) for name, strict, usual, more in _LANGUAGES)
+    return name if score > 0.6 or high * 2 > letters else "cp1252"
 
 
-_COMMON = {
-    "cp932": re.compile("[\u3040-\u30ff]"),
-    "gb18030": re.compile("[\u4e00-\u9fa5\u3001\u3002\uff0c\uff01\uff1a]"),
-    "cp949": re.compile("[\uac00-\ud7a3]"),
-    "koi8-r": re.compile("[а-яё]"),
-    "cp1251": re.compile("[а-яё]"),
-    "cp1252": re.compile("[à-öø-ÿß]"),
-}
-
-
-def _plausible(sample: bytes, name: str) -> float:
-    """Share of the non-ASCII characters that are common ones of that charset's language; 0 where it does not decode."""
-    text = sample.decode(name, "ignore")
-    wide = [c for c in text if c > "\x7f"]
-    lost = len(sample.translate(None, _HIGH)) - sum(len(c.encode(name, "ignore")) for c in wide)
-    if not wide or lost > 4 + len(sample) // 50:
+def _plausible(sample: bytes, codec_name: str, usual: re.Pattern[str], more: float) -> float:
+    """The share of the non-ASCII text that is usual in that charset's language; 0 where too much does not decode."""
+    text = sample.decode(codec_name, "replace")
+    wide = len(text) - len(text.encode("ascii", "ignore"))
+    lost = text.count("\ufffd")
+    if not wide or lost * 20 > wide + 20:
         return 0.0
-    good = len(_COMMON[name].findall("".join(wide)))
-    if name == "gb18030":
-        try:
-            rare = sum(1 for c in wide if not "\xa1\xa1" <= c.encode("gb2312", "ignore").decode("latin-1") <= "\xd7\xff")
-        except UnicodeError:  # pragma: no cover
-            rare = len(wide)
-        good -= rare
-    if name == "cp932":
-        good *= 2  # kana are about half of Japanese text
-    return min(1.0, good / len(wide))
+    share = len(usual.findall(text)) / wide
+    return share + more if share > 0.2 else share

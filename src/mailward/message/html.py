@@ -40,7 +40,7 @@ class Page:
     visible: str = ""
     hidden: str = ""
     links: list[Link] = field(default_factory=list)
-    counts: Html = Html()
+    counts: Html = field(default_factory=Html)
     findings: list[str] = field(default_factory=list)
 
 
@@ -82,7 +82,7 @@ def read(source: str, max_links: int = limits.LINKS) -> Page:
     try:
         tree = LexborHTMLParser(source)
         root = tree.root
-    except Exception:  # noqa: BLE001 - the native parser's errors are not one class
+    except Exception:  # the native parser's errors are not of one class
         findings.append("defect:html")
         root = None
     if root is not None:
@@ -226,9 +226,8 @@ class _Walk:
         look = _ROOT
         stack = self.stack
         visible = self.visible
-        top = deepest = nodes = 0
-        for node in root.traverse(include_text=True):
-            nodes += 1
+        top = deepest = 0
+        for nodes, node in enumerate(root.traverse(include_text=True)):
             if nodes > limits.HTML_NODES:
                 self.findings.append("limit:html_nodes")
                 break
@@ -433,7 +432,7 @@ class _Walk:
         n = self.n
         if n.pop("too_many_links", 0):
             self.findings.append("limit:links")
-        counts = Html(tags=self.tags, hidden=tuple(sorted(self.by_reason.items())), title=self.title, preheader=self.preheader, **n)
+        counts = Html(tags=self.tags, hidden=tuple(sorted(self.by_reason.items())), title=self.title, preheader=self.preheader, **n)  # type: ignore[arg-type]
         links = [Link(url, text, tag, "html", visible) for url, text, tag, visible in self.links]
         return Page(fold("".join(self.visible)), fold("".join(self.hidden)), links, counts, self.findings)
 

@@ -82,10 +82,13 @@ def _written_for(hops: tuple[Hop, ...], client: str, own: tuple[str | Network, .
 
 def _first_foreign(hops: tuple[Hop, ...], own: tuple[str | Network, ...]) -> int:
     for index, hop in enumerate(hops):
-        if hop.address is None or _is_own(hop.address, own) or _same_house(hop):
+        if hop.address is None or hop.protocol in _FETCHED or _is_own(hop.address, own) or _same_house(hop):
             continue
         return index
     return -1
+
+
+_FETCHED = frozenset({"POP3", "POP3S", "IMAP", "IMAPS"})  # a mailbox emptied by the recipient: the peer is his provider, not the sender
 
 
 def _same_house(hop: Hop) -> bool:

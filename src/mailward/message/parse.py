@@ -6,8 +6,26 @@ from mailward.message import charset, headers, html, invisible, limits, links, m
 from mailward.message.address import addresses
 from mailward.message.model import Address, Finding, Header, Hidden, Html, Link, Message, Part
 
+
 def parse(raw: bytes) -> Message:
     """Parse a message as it stood on the wire or in a file (CRLF or LF). Never raises; limits reached and defects are findings."""
+    try:
+        return read(raw)
+    except Exception as error:  # no mail may be lost to a mistake of ours: it is judged by its bare text, and the finding shows
+        return _unread(raw, error)
+
+
+def _unread(raw: bytes, error: Exception) -> Message:
+    text = invisible.strip(raw[: limits.TEXT_CHARS].decode("latin-1"))[0]
+    finding = Finding("defect:parser", f"The parser failed ({type(error).__name__}); only the bare text was read. Please report this message.")
+    return Message(
+        size=len(raw), headers=(), subject="", from_=(), sender=(), reply_to=(), to=(), cc=(), return_path=None, message_id="", date="",
+        received=(), parts=(), text=text, hidden_text="", html=Html(), links=(), findings=(finding,),
+    )  # fmt: skip
+
+
+def read(raw: bytes) -> Message:
+    """As `parse`, without the net underneath."""
     found: list[str] = []
     size = len(raw)
     if size > limits.MESSAGE_BYTES:

@@ -49,7 +49,8 @@ def read(raw: str) -> Hop:
     protocol = words.get("with", "").strip(";,").upper()
     if protocol == "MICROSOFT":
         protocol = "MICROSOFT SMTP"
-    return Hop(helo, _name(source, info, address), address, by, protocol)
+    name = _host(source) if "(Exim " in raw and source[:1] != "[" else _name(source, info, address)
+    return Hop(helo, name, address, by, protocol)  # Exim writes the verified name first, or the bare address if it has none
 
 
 def _clauses(raw: str) -> tuple[dict[str, str], str]:
