@@ -10,8 +10,9 @@ import typer
 
 from mailward.cli import words
 from mailward.cli.judging import open_gateway
-from mailward.cli.mailbox import Unreadable, find, read
+from mailward.cli.mailbox import Found, Unreadable, find, read
 from mailward.cli.options import AsJson, ConfigFile, StateFolder, opened_storage, settings_of, who
+from mailward.cli.progress import progress
 from mailward.cli.trouble import Trouble
 
 learn = typer.Typer(help="Teach this site's own model: what is wanted, what is spam, and what was a mistake.", no_args_is_help=True)
@@ -61,30 +62,34 @@ def _learn(kind: str, paths: list[str], config: Path | None, state: Path | None)
     from mailward.learning import feedback
 
     settings = settings_of(config, state)
-    learned = failed = 0
-    with opened_storage(settings) as storage:
+    person = who()
+    learned = 0
+    with opened_storage(settings) as storage, progress(find(paths)) as (pieces, advance):
         assert storage is not None
         gateway = open_gateway(settings)
-        person = who()
-        for piece in find(paths):
-            try:
-                if isinstance(piece, Unreadable):
-                    raise OSError(0, piece.reason)
-                raw = read(piece)
-            except OSError as error:
-                typer.echo(f"{words.one_line(piece.name)}: {(error.strerror or str(error)).lower()}", err=True)
-                failed += 1
-                continue
-            report = feedback.learn(storage, gateway, raw, kind, person)
-            print(f"{report.id}\t{kind}\t{words.one_line(piece.name)}")
-            learned += 1
+        for piece in pieces:
+            raw = _read(piece)
+            if raw is not None:
+                report = feedback.learn(storage, gateway, raw, kind, person)
+                print(f"{report.id}\t{kind}\t{words.one_line(piece.name)}")
+                learned += 1
+            advance()
         gateway.close()
     if not learned:
         raise typer.Exit(2)
-    typer.echo(
-        f"{learned:,} learned as {kind}; a running gateway takes it up on SIGHUP" + (f"; {failed:,} could not be read" if failed else ""),
-        err=True,
-    )
+    typer.echo(f"{learned:,} learned as {kind}; a running gateway takes it up on SIGHUP", err=True)
+
+
+def _read(piece: Found | Unreadable) -> bytes | None:
+    """The message, or None once it was said why there is none."""
+    try:
+        if isinstance(piece, Found):
+            return read(piece)
+        reason = piece.reason
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    typer.echo(f"{words.one_line(piece.name)}: {reason}", err=True)
+    return None
 
 
 def train(

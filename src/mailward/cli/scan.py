@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +12,11 @@ import typer
 
 from mailward.cli import words
 from mailward.cli.options import AsJson, ConfigFile, StateFolder, policy_of, settings_of
+from mailward.cli.progress import progress
 from mailward.cli.trouble import Trouble
 
 if TYPE_CHECKING:
     from mailward.cli.judging import Line
-    from mailward.cli.mailbox import Found, Unreadable
 
 NOTHING_CAUGHT, SOMETHING_CAUGHT, NOTHING_JUDGED = 0, 1, 2
 
@@ -54,12 +53,7 @@ def scan(
     given = Given(_address(client_ip), helo, mail_from, tuple(rcpt) if rcpt else None)
     document = None if policy is None else policy_of(policy)
     instructions = Instructions(settings_of(config, state), document, given, as_json)
-    pieces: Iterable[Found | Unreadable] = find(paths)
-    total = 0
-    if sys.stderr.isatty():
-        pieces = list(pieces)
-        total = len(pieces)
-    with _progress(total) as advance:
+    with progress(find(paths)) as (pieces, advance):
         status = _print(judged(instructions, pieces, jobs), advance)
     raise typer.Exit(status)
 
@@ -71,20 +65,6 @@ def _address(text: str | None) -> str | None:
         return str(ip_address(text))
     except ValueError:
         raise Trouble(f"--client-ip {text}: not an IP address", "Write it like 192.0.2.1 or 2001:db8::1.") from None
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error while a person looks and there is more than one message."""
-    if total < 2:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty(), redirect_stderr=True) as progress:
-        task = progress.add_task("judging", total=total)
-        yield lambda: progress.advance(task)
 
 
 def _print(lines: Iterable[Line], advance: Callable[[], None]) -> int:
