@@ -221,8 +221,9 @@ def blocking(action: str, **settings: str) -> str:
 class Talk:
     """One SMTP client that says exactly what it is told."""
 
-    def __init__(self, port: int, *, greet: bool = True, address: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection((address, port), 10)
+    def __init__(self, port: int, *, greet: bool = True, source: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), 10, (source, 0))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         if greet:
             self.greeting = self.hear()

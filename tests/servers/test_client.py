@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.servers.smtp.client import XCLIENT, XFORWARD, BadAttribute, Client, attribute_lines, decode_xtext, encode_xtext, told
+from mailward.servers.smtp.client import XCLIENT, BadAttribute, Client, attribute_lines, decode_xtext, encode_xtext, told
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=50))
@@ -28,27 +28,27 @@ def test_bad_xtext_does_no_harm(text: str, plain: str) -> None:
 
 def test_attributes_change_only_what_they_name() -> None:
     """A later line adds to an earlier one, [UNAVAILABLE] clears, case does not matter."""
-    client = told(Client("127.0.0.1", port="9"), "NAME=mail.example.com addr=IPv6:2001:DB8:0::1", XFORWARD)
-    client = told(client, "HELO=h name=[unavailable] SOURCE=LOCAL", XFORWARD)
-    assert client == Client("2001:db8::1", None, "h", "9", local=True, told=True)
+    client = told(Client("127.0.0.1", port="9"), "XFORWARD", "NAME=mail.example.com addr=IPv6:2001:DB8:0::1")
+    client = told(client, "XFORWARD", "HELO=h name=[unavailable] SOURCE=LOCAL")
+    assert client == Client("2001:db8::1", None, "h", "9", local=True, told="XFORWARD")
 
 
 @pytest.mark.parametrize("argument", ["", "ADDR", "ADDR=1.2.3", "ADDR=IPV6:x", "LOGIN=a", "=x", "NAME=a ADDR=b"])
 def test_unreadable_attributes_are_refused(argument: str) -> None:
     """Nothing of a line with a mistake is taken over."""
     with pytest.raises(BadAttribute):
-        told(Client(None), argument, XFORWARD)
+        told(Client(None), "XFORWARD", argument)
 
 
 def test_a_client_handed_on_is_the_same_client() -> None:
     """Lines for the next hop, read again as the next hop reads them, give the client back; each fits Postfix's 512 octets."""
-    client = Client("192.0.2.1", "n" * 200 + ".example.com", "h+= é" + "x" * 230, "4711", "ESMTP", "me@example.com", told=True)
+    client = Client("192.0.2.1", "n" * 200 + ".example.com", "h+= é" + "x" * 230, "4711", "ESMTP", "me@example.com", told="XCLIENT")
     lines = attribute_lines(client, "XCLIENT", frozenset(XCLIENT))
     assert len(lines) > 1
     assert all(len(line) <= 510 for line in lines)
     again = Client(None)
     for line in lines:
-        again = told(again, line.decode().partition(" ")[2], XCLIENT)
+        again = told(again, "XCLIENT", line.decode().partition(" ")[2])
     assert again == client
 
 

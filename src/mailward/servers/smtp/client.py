@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aiosmtpd.proxy_protocol import AF, V2_CMD, get_proxy
@@ -36,7 +36,7 @@ class Client:
     login: str | None = None
     ident: str | None = None
     local: bool = False
-    told: bool = False  # a trusted proxy told us; the proxy itself writes the Received line
+    told: str = ""  # the command by which a trusted proxy told us; the proxy itself writes the Received line then
 
 
 class BadAttribute(ValueError):  # noqa: N818
@@ -50,8 +50,9 @@ def canonical(address: str) -> str:
     return str(mapped or ip)
 
 
-def told(client: Client, argument: str, names: Iterable[str]) -> Client:
+def told(client: Client, verb: str, argument: str) -> Client:
     """Apply the attributes of an XCLIENT or XFORWARD line. Raises `BadAttribute` with words for the reply."""
+    names = XCLIENT if verb == "XCLIENT" else XFORWARD
     values: dict[str, str | None] = {}
     for word in argument.split():
         name, equals, value = word.partition("=")
@@ -61,10 +62,10 @@ def told(client: Client, argument: str, names: Iterable[str]) -> Client:
         values[name.upper()] = None if text.upper() in UNAVAILABLE or not text else text
     if not values:
         raise BadAttribute("no attribute given")
-    return _applied(client, values)
+    return _applied(client, verb, values)
 
 
-def _applied(client: Client, values: Mapping[str, str | None]) -> Client:
+def _applied(client: Client, verb: str, values: Mapping[str, str | None]) -> Client:
     address = client.address
     if "ADDR" in values:
         text = values["ADDR"]
@@ -82,7 +83,7 @@ def _applied(client: Client, values: Mapping[str, str | None]) -> Client:
         login=values.get("LOGIN", client.login),
         ident=values.get("IDENT", client.ident),
         local=(values.get("SOURCE") or "").upper() == "LOCAL" if "SOURCE" in values else client.local,
-        told=True,
+        told=verb,
     )
 
 

@@ -48,15 +48,20 @@ class NextHop:
         self.dirty = False  # a transaction has begun
 
     async def open(self, client: Client) -> None:
-        """Connect, say EHLO, and pass the client on by XCLIENT or XFORWARD where that is offered."""
+        """Connect, say EHLO, and pass the client on by XCLIENT or XFORWARD where that is offered.
+
+        XCLIENT makes the next hop judge the client by its own access rules, XFORWARD is for its log only. Where both are
+        offered, the client is passed on in the way it was told to us: a proxy that said XFORWARD has applied the rules.
+        """
         try:
             await self._smtp.connect(timeout=min(self._timeout, limits.CONNECT_SECONDS))
             await self._ehlo()
-            if self.capabilities.xclient:
-                await self._tell(client, "XCLIENT", self.capabilities.xclient)
+            offered = self.capabilities
+            if offered.xforward and (client.told == "XFORWARD" or not offered.xclient):
+                await self._tell(client, "XFORWARD", offered.xforward)
+            elif offered.xclient:
+                await self._tell(client, "XCLIENT", offered.xclient)
                 await self._ehlo()
-            elif self.capabilities.xforward:
-                await self._tell(client, "XFORWARD", self.capabilities.xforward)
         except (aiosmtplib.SMTPException, OSError) as error:
             self.close()
             raise NextHopFailed(self._unreachable(error)) from error

@@ -190,7 +190,7 @@ class Session:
             return replies.NOT_TRUSTED
         if self._mail is not None:
             return reply("503 5.5.1 XCLIENT is not allowed while a message is under way")
-        await self._now_for(_with_attributes(replace(self._client, helo=None), argument, XCLIENT))
+        await self._now_for(_with_attributes(replace(self._client, helo=None), "XCLIENT", argument))
         self._greeted = False
         return self._greeting()
 
@@ -199,7 +199,7 @@ class Session:
             return replies.NOT_TRUSTED
         if self._mail is not None:
             return reply("503 5.5.1 XFORWARD is not allowed while a message is under way")
-        await self._now_for(_with_attributes(self._client, argument, XFORWARD))
+        await self._now_for(_with_attributes(self._client, "XFORWARD", argument))
         return replies.OK
 
     # A message
@@ -342,8 +342,8 @@ def _argument(keyword: str, path: Path, *, keep_size: bool = True) -> str:
     return " ".join((f"{keyword}:<{path.address}>", *words))
 
 
-def _with_attributes(client: Client, argument: str, names: tuple[str, ...]) -> Client:
+def _with_attributes(client: Client, verb: str, argument: str) -> Client:
     try:
-        return told(client, argument, names)
+        return told(client, verb, argument)
     except BadAttribute as problem:
         raise SyntaxProblem(f"501 5.5.4 {problem}") from None
