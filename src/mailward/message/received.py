@@ -39,7 +39,7 @@ def read(raw: str) -> Hop:
     """Read one Received value; what cannot be read stays empty. Linear in the length, which is limited."""
     if m := _COMMON.match(raw, 0, _LENGTH):
         helo, name, ip, by, protocol = m.groups()
-        if (address := canonical_ip(ip)) is not None and helo[0] != "[":
+        if (address := canonical_ip(ip)) is not None and helo[0] != "[" and (name or "(Exim " not in raw):
             return Hop(helo.rstrip("."), _host(name) if name else "", address, by.rstrip(".;").lower(), protocol.rstrip(";").upper())
     words, info = _clauses(raw[:_LENGTH])
     source = words.get("from", "")
