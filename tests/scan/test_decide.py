@@ -132,6 +132,14 @@ def test_what_cannot_be_judged_is_handled_as_wanted(facts, wanted, action):
     assert "ValueError: nothing" in verdict.reasons[0].text
 
 
+def test_an_entry_is_named_only_where_it_decided(facts):
+    """An approved sender's mail that cannot be judged is unscannable, not approved; an observed block decides nothing."""
+    approved = decide(facts(unscannable="broken", from_aligned=True), with_lists(approved=["example.org"]))
+    assert (approved.kind, approved.entry) == (Kind.UNSCANNABLE, "")
+    observed = decide(facts(0.0), with_lists(blocked=["example.org"], content_scanning__log_only=True))
+    assert (observed.kind, observed.entry) == (Kind.CLEAN, "")
+
+
 @pytest.mark.parametrize("action", list(Action))
 def test_the_most_severe_action_wins(facts, action):
     """Of a blocked sender and an unscannable message (defer), whichever is more severe; every hit is kept, the most severe first."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 class Action(StrEnum):
     """The closed set of actions (filters.md). Compare by `severity`, never as text."""
 
-    PASS = "pass"  # noqa: S105
+    PASS = "pass"
     TAG = "tag"
     JUNK = "junk"
     QUARANTINE = "quarantine"

@@ -40,7 +40,7 @@ THRESHOLDS = {Level.HIGH: 4.0, Level.MEDIUM: 5.0, Level.LOW: 8.0}
 class UnscannableAction(StrEnum):
     """What happens to a message that could not be judged."""
 
-    PASS = "pass"  # noqa: S105
+    PASS = "pass"
     DEFER = "defer"
 
 

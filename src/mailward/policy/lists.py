@@ -43,18 +43,32 @@ class EntryList(ABC):
         self._removed: frozenset[Any] = frozenset()
         self._digest = ""
         for entry in entries:
-            self._index.setdefault(self.key(entry), self.normalise(entry))
+            normal, key = self.read(entry)
+            self._index.setdefault(key, normal)
         self._entries: tuple[str, ...] = tuple(self._index.values())
 
     @staticmethod
     @abstractmethod
-    def normalise(entry: str) -> str:
-        """Return the entry as it is kept and shown. Raises EntryError for one that is refused."""
+    def read(entry: str) -> tuple[str, Any]:
+        """The entry as it is kept and shown, and its key in the index. Raises EntryError for one that is refused."""
 
-    @staticmethod
-    @abstractmethod
-    def key(entry: str) -> Any:
-        """What the index holds for an entry. Raises EntryError for one that is refused."""
+    @classmethod
+    def normalise(cls, entry: str) -> str:
+        """The entry as it is kept and shown. Raises EntryError."""
+        return cls.read(entry)[0]
+
+    @classmethod
+    def key(cls, entry: str) -> Any:
+        """What the index holds for an entry. Raises EntryError."""
+        return cls.read(entry)[1]
+
+    @classmethod
+    def _of(cls, pairs: Iterable[tuple[str, Any]]) -> Self:
+        made = cls()
+        for normal, key in pairs:
+            made._index.setdefault(key, normal)
+        made._entries = tuple(made._index.values())
+        return made
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -108,20 +122,20 @@ class EntryList(ABC):
         Raises ListError with every line that is refused.
         """
         problems: list[Problem] = []
-        entries: list[str] = []
+        entries: list[tuple[str, Any]] = []
         for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
             entry = line.partition("#")[0].strip()
             if not entry:
                 continue
             try:
-                entries.append(cls.normalise(entry))
+                entries.append(cls.read(entry))
             except EntryError as error:
                 problems.append(Problem(source, number, "", error.what, error.remedy))
         if len(entries) > MAX_ENTRIES:
             problems.append(Problem(source, 0, "", f"the list has {len(entries)} entries", f"Keep it to {MAX_ENTRIES}."))
         if problems:
             raise ListError(problems)
-        return cls(entries)
+        return cls._of(entries)
 
     def to_text(self) -> str:
         """One entry a line, as `from_text` reads it."""
@@ -151,7 +165,7 @@ class EntryList(ABC):
         listed = core_schema.list_schema(entry, max_length=MAX_ENTRIES)
         return core_schema.no_info_wrap_validator_function(
             cls._instance_or_list,
-            core_schema.no_info_after_validator_function(cls, listed),
+            core_schema.no_info_after_validator_function(cls._of, listed),
             serialization=core_schema.plain_serializer_function_ser_schema(lambda value: list(value.entries)),
         )
 
@@ -160,9 +174,9 @@ class EntryList(ABC):
         return value if isinstance(value, cls) else handler(value)
 
     @classmethod
-    def _validated(cls, entry: str) -> str:
+    def _validated(cls, entry: str) -> tuple[str, Any]:
         try:
-            return cls.normalise(entry)
+            return cls.read(entry)
         except EntryError as error:
             raise PydanticCustomError("list_entry", "{what}", {"what": error.what, "remedy": error.remedy}) from None
 
@@ -189,12 +203,8 @@ class SenderList(_DomainIndex):
     what = "senders"
 
     @staticmethod
-    def normalise(entry: str) -> str:
-        return _sender(entry)[0]
-
-    @staticmethod
-    def key(entry: str) -> str:
-        return _sender(entry)[1]
+    def read(entry: str) -> tuple[str, str]:
+        return _sender(entry)
 
     def match(self, address: str) -> str | None:
         """The most exact entry that matches a canonical address ("user@example.com"), or None.
@@ -216,16 +226,12 @@ class DomainList(_DomainIndex):
     what = "domains"
 
     @staticmethod
-    def normalise(entry: str) -> str:
+    def read(entry: str) -> tuple[str, str]:
         if "@" in entry:
             raise EntryError(
                 f"{entry!r} is an address, not a domain", f"Write {entry.rpartition('@')[2] or 'example.com'!r} for the whole domain."
             )
-        return _sender(entry)[0]
-
-    @staticmethod
-    def key(entry: str) -> str:
-        return _sender(DomainList.normalise(entry))[1]
+        return _sender(entry)
 
     def match(self, domain: str) -> str | None:
         """The most exact entry that matches a canonical domain, or None."""
@@ -233,7 +239,6 @@ class DomainList(_DomainIndex):
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_BITS = {4: 32, 6: 128}
 
 
 class NetworkList(EntryList):
@@ -244,18 +249,20 @@ class NetworkList(EntryList):
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
         super().__init__(entries)
-        self._shapes: tuple[tuple[int, int], ...] = ()
-        self._reshape()
+        self._shapes = _shapes(self._index)
 
     @staticmethod
-    def normalise(entry: str) -> str:
+    def read(entry: str) -> tuple[str, tuple[int, int, int]]:
         network = _network(entry)
-        return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+        version, bits, most = network.version, network.prefixlen, network.max_prefixlen
+        shown = str(network.network_address) if bits == most else str(network)
+        return shown, (version, bits, int(network.network_address) >> (most - bits))
 
-    @staticmethod
-    def key(entry: str) -> tuple[int, int, int]:
-        network = _network(entry)
-        return network.version, network.prefixlen, int(network.network_address) >> (network.max_prefixlen - network.prefixlen)
+    @classmethod
+    def _of(cls, pairs: Iterable[tuple[str, Any]]) -> Self:
+        made = super()._of(pairs)
+        made._shapes = _shapes(made._index)
+        return made
 
     def plus(self, entry: str) -> Self:
         changed = super().plus(entry)
@@ -266,10 +273,6 @@ class NetworkList(EntryList):
         changed = super().minus(entry)
         changed._shapes = self._shapes
         return changed
-
-    def _reshape(self) -> None:
-        """Note which prefix lengths occur, the longest first: a look-up asks once for each."""
-        self._shapes = tuple(sorted({key[:2] for key in self._index}, reverse=True))
 
     def match(self, address: str | None) -> str | None:
         """The smallest network that holds the address, or None; also None for what is no address."""
@@ -291,6 +294,11 @@ class NetworkList(EntryList):
 
     def networks(self) -> tuple[Network, ...]:
         return tuple(_network(entry) for entry in self.entries)
+
+
+def _shapes(keys: Iterable[tuple[int, int, int]]) -> tuple[tuple[int, int], ...]:
+    """Which prefix lengths occur, the longest first: a look-up asks once for each."""
+    return tuple(sorted({key[:2] for key in keys}, reverse=True))
 
 
 def _sender(entry: str) -> tuple[str, str]:

@@ -134,10 +134,8 @@ def rule(assessment: Assessment, policy: Policy) -> Ruling:
 
 
 def _entry(opinions: list[Opinion], winner: Hit | None) -> str:
-    for opinion in opinions:
-        if opinion.entry and (opinion.hit is winner or opinion.hit is None):
-            return opinion.entry
-    return ""
+    """The list entry that decided: of the filter that won, or, where none did, the approval that held one back."""
+    return next((opinion.entry for opinion in opinions if opinion.entry and opinion.hit is winner), "")
 
 
 def decide(assessment: Assessment, policy: Policy) -> Verdict:
