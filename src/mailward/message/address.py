@@ -8,7 +8,7 @@ from functools import lru_cache
 import can_ada
 
 from mailward.message import limits
-from mailward.message.headers import decode_words
+from mailward.message.headers import decode_words, eight_bit
 from mailward.message.model import Address
 
 _SIMPLE = re.compile(r'(?:"([^"\\]{0,200})"|([^"<>,;:()\\@\[\]]{0,200}))[ \t]*<([^<>@\s",;:()\\]{1,200})@([A-Za-z0-9.-]{1,253})>')
@@ -33,7 +33,7 @@ def _a_label(name: str) -> str:
 
 def addresses(raw: str) -> tuple[Address, ...]:
     """Read a mailbox list; groups are flattened, comments become display names where there is none. Never raises."""
-    raw = raw.strip()
+    raw = raw.strip() if raw.isascii() else eight_bit(raw).strip()
     if not raw:
         return ()
     if len(raw) < 500:

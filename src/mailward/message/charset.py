@@ -56,7 +56,7 @@ def decode(data: bytes, declared: str = "") -> str:
     """Decode text; never raises. UTF-8 wins where it fits, then what was declared, then the most plausible guess."""
     name = codec(declared) if declared else ""
     if name in STATEFUL:
-        return data.decode(name, "replace")
+        return data.decode(name, "replace").encode("utf-8", "replace").decode("utf-8")  # UTF-7 can carry lone surrogates
     if data.isascii():
         return data.decode("ascii")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -266,11 +266,11 @@ class _Walk:
         if reason is not Hidden.SOURCE and not self.preheader and self.tags < 200 and len(text) < 2_000:
             self.preheader = " ".join(invisible.strip(text)[0].split())[:_PREHEADER]
 
-    def hide(self, text: str, reason: Hidden) -> None:
+    def hide(self, text: str, reason: Hidden, apart: bool = False) -> None:
         self.by_reason[reason] = self.by_reason.get(reason, 0) + len("".join(text.split()))
-        if len(self.visible) != self.seen_at:
+        if apart or len(self.visible) != self.seen_at:
             self.hidden.append(_FOLD)
-            self.seen_at = len(self.visible)
+        self.seen_at = -1 if apart else len(self.visible)
         self.hidden.append(text)
 
     def code(self, tag: str, text: str) -> None:
@@ -282,7 +282,7 @@ class _Walk:
         if "url(" in text:
             self.css_images(text)
         if "{" not in text and len(text.split()) > 5:
-            self.hide(_FOLD + text, Hidden.SOURCE)
+            self.hide(text, Hidden.SOURCE, apart=True)
 
     def comment(self, text: str) -> None:
         lower = text[:40].lower().lstrip()
@@ -290,7 +290,7 @@ class _Walk:
             return
         self.count("comments", len(text))
         if text and not text.isspace():
-            self.hide(_FOLD + text + _FOLD, Hidden.SOURCE)
+            self.hide(text, Hidden.SOURCE, apart=True)
 
     def enter(self, node: LexborNode, look: _Look) -> _Look:
         attributes = node.attributes
@@ -391,7 +391,7 @@ class _Walk:
             return -1
         if not url or url.startswith("#"):
             return -1
-        index = self.link(url, "", _TAG_AS.get(tag, tag), look.reason is None)
+        index = self.link(url, "", _TAG_AS.get(tag, tag), look.reason is None or tag == "script")
         if tag != "a" or index < 0:
             return -1
         self.open_link.append((url, len(self.visible), len(self.hidden), ""))

@@ -26,7 +26,7 @@ _FILES = frozenset(b"py sh pl rs md cc so ps tf ml mm ai in is it at do to no id
 
 def urls(text: str, limit: int = limits.LINKS) -> list[str]:
     """Find at most `limit` URLs in text, in order, each once. Words with dots count only when they end in a known top-level domain."""
-    if "." not in text:
+    if "." not in text and "://" not in text:
         return []
     data = text.encode("utf-8", "replace")
     found: dict[bytes, None] = {}

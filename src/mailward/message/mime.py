@@ -110,7 +110,7 @@ def _node(todo: _Range, fields: list[Header]) -> tuple[Node, str]:
     first: dict[str, str] = {}
     for h in fields:
         if h.key in _WANTED:
-            first.setdefault(h.key, h.raw)
+            first.setdefault(h.key, h.raw if h.raw.isascii() else headers.eight_bit(h.raw))
     node = Node(todo.depth, todo.parent, todo.default_type)
     boundary = ""
     raw_type = first.get("content-type")
@@ -174,7 +174,7 @@ def _children(todo: _Range, node: Node, boundary: str, body: int, index: int, bu
 
 
 def _boundary_line(boundary: str) -> bytes:
-    return b"\n--" + boundary.encode("utf-8", "surrogateescape").rstrip()
+    return b"\n--" + boundary.encode("utf-8", "replace").rstrip()
 
 
 def _find_first(data: bytes, start: int, end: int, boundary: str) -> int:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from functools import lru_cache
 
+from mailward.message.headers import eight_bit
 from mailward.message.model import Hop
 
 _LENGTH = 2_000  # longer lines are only seen in attacks
@@ -37,6 +38,8 @@ def canonical_ip(text: str) -> str | None:
 
 def read(raw: str) -> Hop:
     """Read one Received value; what cannot be read stays empty. Linear in the length, which is limited."""
+    if not raw.isascii():
+        raw = eight_bit(raw[:_LENGTH])
     if m := _COMMON.match(raw, 0, _LENGTH):
         helo, name, ip, by, protocol = m.groups()
         if (address := canonical_ip(ip)) is not None and helo[0] != "[" and (name or "(Exim " not in raw):
