@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -138,9 +141,6 @@ def test_scanning_leaves_nothing_behind(mailward: Any, mail: Path, tmp_path: Pat
 
 def test_a_reader_that_goes_away_is_no_error(mailward: Any, samples: Path, tmp_path: Path) -> None:
     """`mailward scan FOLDER | head -1` ends quietly."""
-    import subprocess
-    import sys
-
     command = f"{sys.executable} -m mailward scan {samples} {samples} {samples} | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert len(done.stdout.splitlines()) == 1
@@ -163,3 +163,29 @@ def _seconds(mailward: Any, *arguments: object) -> float:
     started = time.perf_counter()
     mailward(*arguments)
     return time.perf_counter() - started
+
+
+def _judging_child(parent: int) -> int:
+    """The youngest child; older ones keep books for Python's multiprocessing."""
+    return int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[-1])
+
+
+@pytest.mark.fault
+def test_a_killed_process_costs_no_message(samples: Path, tmp_path: Path) -> None:
+    """When a process of `--jobs` dies, what it had is judged again, in order, and the scan goes on to the end."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    files = sorted(samples.glob("*.eml"))
+    for number in range(1200):
+        (folder / f"{number:04}.eml").symlink_to(files[number % len(files)])
+    command = [sys.executable, "-m", "mailward", "scan", str(folder), "--jobs", "2", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = process.stdout.readline()
+        os.kill(_judging_child(process.pid), signal.SIGKILL)
+        rest = process.stdout.read()
+        errors = process.stderr.read()
+    names = [Path(one["path"]).name for one in objects(first + rest)]
+    assert names == [f"{number:04}.eml" for number in range(1200)]
+    assert errors == ""

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from mailward.cli import words
@@ -152,7 +153,7 @@ def _in_processes(instructions: Instructions, pieces: Iterator[Piece], processes
     """Keep a few batches ahead of the printing. When a process dies, its batch is judged again one message at a time."""
 
     def new_pool(size: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(size, initializer=_start_process, initargs=(instructions,))
+        return ProcessPoolExecutor(size, get_context("spawn"), _start_process, (instructions,))
 
     pool = new_pool(processes)
     waiting: list[tuple[list[Piece], Future[list[Line]]]] = []
@@ -175,12 +176,15 @@ def _in_processes(instructions: Instructions, pieces: Iterator[Piece], processes
 
 
 def _one_by_one(batch: list[Piece], new_pool: Callable[[int], ProcessPoolExecutor]) -> Iterator[Line]:
+    """Judge each message in a process that holds no other, so that only the one that kills it is lost."""
+    pool = new_pool(1)
     for piece in batch:
-        with new_pool(1) as pool:
-            try:
-                yield from pool.submit(_judge_batch, [piece]).result()
-            except BrokenProcessPool:
-                yield Line(piece.name, error=DIED)
+        try:
+            yield from pool.submit(_judge_batch, [piece]).result()
+        except BrokenProcessPool:
+            yield Line(piece.name, error=DIED)
+            pool = new_pool(1)
+    pool.shutdown()
 
 
 def _plain_line(name: str, judgement: Judgement) -> str:
