@@ -70,6 +70,8 @@ def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
     )
     yield "visible From", {True: "authenticated", False: "not authenticated", None: "not checked"}[assessment.from_aligned]
     yield "size", f"{assessment.size} bytes, by {assessment.way_in}"
+    if "direction" in assessment.extra:
+        yield "direction", assessment.extra["direction"]
     if assessment.findings:
         yield "findings", ", ".join(assessment.findings)
     yield "model", f"{assessment.model or 'none'}, {assessment.local_reports} local reports"
