@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 with atheris.instrument_imports(include=["mailward.message"]):
     import mailward.message.parse  # noqa: F401
 
-import invariants  # noqa: E402
-import pieces  # noqa: E402
+import invariants
+import pieces
 
 
 def one(raw: bytes) -> None:

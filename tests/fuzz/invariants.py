@@ -14,7 +14,7 @@ FOUND = Path(__file__).parent.parent / "vectors" / "found"
 SECONDS = 3.0  # CPU time for one input of at most some 100 kB: more is a hang
 
 
-class Broken(AssertionError):
+class BrokenPromiseError(AssertionError):
     """An invariant does not hold."""
 
 
@@ -26,7 +26,7 @@ def check(raw: bytes) -> Message:
     origin(message, envelope, ["192.0.2.0/24"])
     took = time.process_time() - start
     if took > SECONDS:
-        raise Broken(f"took {took:.1f} s of CPU")
+        raise BrokenPromiseError(f"took {took:.1f} s of CPU")
     _bounded(message)
     _tree(message)
     _encodable(message, "message")
@@ -36,7 +36,7 @@ def check(raw: bytes) -> Message:
 
 def _hold(condition: bool, what: str) -> None:
     if not condition:
-        raise Broken(what)
+        raise BrokenPromiseError(what)
 
 
 def _bounded(m: Message) -> None:
@@ -65,7 +65,7 @@ def _encodable(value: object, where: str) -> None:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise Broken(f"{where} is no text: {error}") from error
+            raise BrokenPromiseError(f"{where} is no text: {error}") from error
     elif isinstance(value, Header):
         return
     elif is_dataclass(value):

@@ -48,7 +48,9 @@ _messages = st.one_of(
     st.tuples(st.sampled_from(pieces.BODIES), st.sampled_from(pieces.BODIES), st.integers(1, 2_000)).map(
         lambda t: b"Content-Type: text/html\n\n" + (t[0] + t[1]) * t[2]
     ),
-    st.tuples(st.sampled_from(pieces.HEADERS), st.sampled_from([b"\n", b"", b" "]), st.integers(1, 3_000)).map(lambda t: (t[0] + t[1]) * t[2]),
+    st.tuples(st.sampled_from(pieces.HEADERS), st.sampled_from([b"\n", b"", b" "]), st.integers(1, 3_000)).map(
+        lambda t: (t[0] + t[1]) * t[2]
+    ),
     st.binary(max_size=3_000),
 )
 

@@ -147,7 +147,9 @@ def many_parameters() -> bytes:
 
 
 def nasty_parameters() -> bytes:
-    return _message("quotes", 'Content-Type: text/plain; name="' + '\\"' * 30_000 + "\nContent-Disposition: attachment; " + "a=" * 30_000 + "\n\nbody\n")
+    return _message(
+        "quotes", 'Content-Type: text/plain; name="' + '\\"' * 30_000 + "\nContent-Disposition: attachment; " + "a=" * 30_000 + "\n\nbody\n"
+    )
 
 
 def many_urls_in_text() -> bytes:
@@ -161,12 +163,16 @@ def many_urls_in_html() -> bytes:
 
 def one_html_line() -> bytes:
     chosen = random.Random(7)
-    cells = "".join(f'<td style="color:#{i % 4096:03x}">{chosen.choice(_WORDS)} <b>{chosen.choice(_WORDS)}</b></td>' for i in range(240_000))
+    cells = "".join(
+        f'<td style="color:#{i % 4096:03x}">{chosen.choice(_WORDS)} <b>{chosen.choice(_WORDS)}</b></td>' for i in range(240_000)
+    )
     return _message("oneline", f"{_HTML}<html><body><table><tr>{cells[:10_000_000]}\n")
 
 
 def nested_html() -> bytes:
-    return _message("div", f"Content-Type: text/html\nContent-Transfer-Encoding: base64\n\n{_base64(b'<html><body>' + b'<div>' * 1_000_000)}")
+    return _message(
+        "div", f"Content-Type: text/html\nContent-Transfer-Encoding: base64\n\n{_base64(b'<html><body>' + b'<div>' * 1_000_000)}"
+    )
 
 
 def at_signs() -> bytes:

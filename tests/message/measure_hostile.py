@@ -27,7 +27,17 @@ def main() -> None:
     message = parse(raw)
     seconds = time.process_time() - start
     found = [finding.name for finding in message.findings]
-    print(json.dumps({"seconds": seconds, "megabytes": memory("VmHWM") - before, "found": found, "text": len(message.text), "parts": len(message.parts)}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "megabytes": memory("VmHWM") - before,
+                "found": found,
+                "text": len(message.text),
+                "parts": len(message.parts),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ def _short(raw: str) -> list[tuple[str, str]]:
         ('"Doe, Ann" <a@example.org>, b@example.org', [("Doe, Ann", "a@example.org"), ("", "b@example.org")]),
         ("a@example.org (Ann Doe)", [("Ann Doe", "a@example.org")]),
         ("Ann (from (nested) sales) <a@example.org>", [("Ann", "a@example.org")]),
-        ("Team: a@example.org, Bob <b@example.org>;, c@example.org", [("", "a@example.org"), ("Bob", "b@example.org"), ("", "c@example.org")]),
+        (
+            "Team: a@example.org, Bob <b@example.org>;, c@example.org",
+            [("", "a@example.org"), ("Bob", "b@example.org"), ("", "c@example.org")],
+        ),
         ("undisclosed-recipients:;", []),
         ("=?utf-8?q?J=C3=BCrgen?= <j@example.org>", [("Jürgen", "j@example.org")]),
         ('"=?utf-8?q?J=C3=BCrgen?=" <j@example.org>', [("Jürgen", "j@example.org")]),

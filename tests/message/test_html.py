@@ -136,7 +136,9 @@ def test_the_preview_line_is_found() -> None:
 
 def test_a_charset_in_meta_counts_where_none_is_declared() -> None:
     """HTML that only declares its charset inside is read by that."""
-    m = parse(b'Content-Type: text/html\n\n<meta http-equiv="Content-Type" content="text/html; charset=koi8-r"><p>' + "Привет".encode("koi8-r"))
+    m = parse(
+        b'Content-Type: text/html\n\n<meta http-equiv="Content-Type" content="text/html; charset=koi8-r"><p>' + "Привет".encode("koi8-r")
+    )
     assert m.text == "Привет"
     assert m.html.charset_meta == "koi8-r"
 

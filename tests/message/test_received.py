@@ -130,7 +130,9 @@ def test_a_helo_of_our_own_name_does_not_make_a_relay() -> None:
     assert envelope_from_trace(m).client_ip == "192.0.2.66"
 
 
-@pytest.mark.parametrize(("raw", "sender"), [(b"Return-Path: <>\n\n", ""), (b"\n", None), (b"X-Envelope-From: <a@example.org>\n\n", "a@example.org")])
+@pytest.mark.parametrize(
+    ("raw", "sender"), [(b"Return-Path: <>\n\n", ""), (b"\n", None), (b"X-Envelope-From: <a@example.org>\n\n", "a@example.org")]
+)
 def test_the_null_sender_differs_from_an_unknown_one(raw: bytes, sender: str | None) -> None:
     """An empty Return-Path is the null sender; without any header the sender is unknown."""
     assert envelope_from_trace(parse(raw)).mail_from == sender

@@ -67,7 +67,12 @@ def test_single_parts(vectors: Path, name: str, filename: str) -> None:
 
 def test_published_broken_mail_is_read(vectors: Path) -> None:
     """Every message of the collections is parsed without the net underneath and has headers or a text."""
-    paths = [p for folder in ("mime", "mail_fixtures", "mail_messages") for p in sorted((vectors / folder).rglob("*")) if p.suffix in {".eml", ".msg"}]
+    paths = [
+        p
+        for folder in ("mime", "mail_fixtures", "mail_messages")
+        for p in sorted((vectors / folder).rglob("*"))
+        if p.suffix in {".eml", ".msg"}
+    ]
     assert len(paths) > 150
     for path in paths:
         m = read(path.read_bytes())

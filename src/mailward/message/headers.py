@@ -182,7 +182,7 @@ def parameters(raw: str) -> tuple[str, dict[str, str]]:
 def first_word(head: str) -> str:
     head = head.partition("(")[0] if "(" in head else head
     word = head.split(None, 1)
-    return word[0].strip('"\',').lower() if word else ""
+    return word[0].strip("\"',").lower() if word else ""
 
 
 def _rfc2231(pieces: list[tuple[int, bool, str]]) -> str:

@@ -33,6 +33,7 @@ _REFRESH = re.compile(r"url\s{0,5}=\s{0,5}[\"']?(.{1,2048})", re.I | re.S)
 _CSS_URL = re.compile(r"url\(\s{0,5}[\"']?\s{0,5}((?:https?:)?//[^\"')\s]{1,2048})", re.I)
 _PREHEADER = 300
 
+
 @dataclass(slots=True)
 class Page:
     """One HTML part read: texts with white space folded, links in order, counts."""

@@ -17,7 +17,9 @@ def parse(raw: bytes) -> Message:
 
 def _unread(raw: bytes, error: Exception) -> Message:
     text = invisible.strip(raw[: limits.TEXT_CHARS].decode("latin-1"))[0]
-    finding = Finding("defect:parser", f"The parser failed ({type(error).__name__}); only the bare text was read. Please report this message.")
+    finding = Finding(
+        "defect:parser", f"The parser failed ({type(error).__name__}); only the bare text was read. Please report this message."
+    )
     return Message(
         size=len(raw), headers=(), subject="", from_=(), sender=(), reply_to=(), to=(), cc=(), return_path=None, message_id="", date="",
         received=(), parts=(), text=text, hidden_text="", html=Html(), links=(), findings=(finding,),
@@ -64,7 +66,19 @@ def read(raw: bytes) -> Message:
 
 def _parts(tree: mime.Tree) -> list[Part]:
     return [
-        Part(n.depth, n.parent, n.content_type, n.declared, n.charset, n.disposition, n.filename, n.encoding, n.size, n.content, n.shown == "body")
+        Part(
+            n.depth,
+            n.parent,
+            n.content_type,
+            n.declared,
+            n.charset,
+            n.disposition,
+            n.filename,
+            n.encoding,
+            n.size,
+            n.content,
+            n.shown == "body",
+        )
         for n in tree.nodes
     ]
 

@@ -107,7 +107,11 @@ def _hidden(said: dict[str, str]) -> Hidden | None:
     if said.get("display") == "none" or said.get("visibility") in {"hidden", "collapse"} or said.get("mso-hide") == "all":
         return Hidden.DISPLAY
     clipped = said.get("overflow", said.get("overflow-y", "")).startswith(("hidden", "clip"))
-    if (clipped and (_zero(said.get("height")) or _zero(said.get("width")))) or _zero(said.get("max-height")) or _zero(said.get("max-width")):
+    if (
+        (clipped and (_zero(said.get("height")) or _zero(said.get("width"))))
+        or _zero(said.get("max-height"))
+        or _zero(said.get("max-width"))
+    ):
         return Hidden.TINY
     if "opacity" in said and _number(said["opacity"], 1.0) < 0.05:
         return Hidden.TINY

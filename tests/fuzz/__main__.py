@@ -1,0 +1,32 @@
+"""`make fuzz`: half of FUZZ_SECONDS (600) for hypothesis, half for atheris where it is installed. Finds become vectors."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def main() -> int:
+    seconds = int(os.environ.get("FUZZ_SECONDS") or 600)
+    guided = importlib.util.find_spec("atheris") is not None
+    share = seconds // 2 if guided else seconds
+    environment = {**os.environ, "MAILWARD_FUZZ_SECONDS": str(share)}
+    print(f"hypothesis for {share} s", flush=True)
+    done = [subprocess.run([sys.executable, "-m", "pytest", "-q", str(_HERE / "test_parse_fuzz.py")], env=environment, check=False)]
+    if guided:
+        print(f"atheris for {share} s", flush=True)
+        done.append(subprocess.run([sys.executable, str(_HERE / "atheris_parse.py"), str(share)], check=False))
+    else:
+        print("atheris is not installed: only hypothesis ran")
+    failed = any(one.returncode for one in done)
+    print("Found something: see tests/vectors/found/" if failed else f"Nothing found in {seconds} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
