@@ -51,6 +51,19 @@ def test_an_error_of_ours_is_an_unscannable_message(make_gateway, envelope, raw,
     store.close()
 
 
+def test_a_policy_that_cannot_be_applied_is_an_unscannable_message(make_gateway, envelope, raw, monkeypatch):
+    """Even the decision may fail: the mail is handled as unscannable, and it can be stored and explained."""
+    gateway = make_gateway(9.0, -1.0)
+    monkeypatch.setattr("mailward.gateway.gateway.decide", lambda *_: {}["no such filter"])
+    judgement = gateway.judge(raw, envelope)
+    assert (judgement.verdict.kind, judgement.verdict.action) == ("unscannable", "pass")
+    gateway.record(judgement, "delivered")
+    gateway.flush()
+    store = storage.open(gateway.settings.storage_url)
+    assert "KeyError" in store.record(judgement.assessment.id).verdict.reasons[0].text
+    store.close()
+
+
 def test_a_blocked_sender_is_blocked_even_when_nothing_can_be_judged(make_gateway, envelope, raw):
     """The envelope is known before anything can fail."""
     policy = Policy.from_toml('[content_scanning.target]\nblocked_senders = ["example.net"]\n')

@@ -85,6 +85,11 @@ def test_a_score_that_is_no_number_is_unscannable():
         assert found.spam == ()
 
 
+def test_a_share_of_nothing_is_left_out():
+    """Only what weighs something is a reason."""
+    assert [share.value for share in facts_of(model=FixedModel(1.0, 0.0, -0.0, -2.0)).spam] == [1.0, -2.0]
+
+
 def test_more_senders_than_are_kept_can_not_all_be_approved():
     """A flood of From addresses is cut, and the cut cannot be approved."""
     raw = b"From: " + b", ".join(b"a%d@example.org" % number for number in range(150)) + b"\r\n\r\nx"

@@ -123,7 +123,7 @@ class EntryList(ABC):
         """
         problems: list[Problem] = []
         entries: list[tuple[str, Any]] = []
-        for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
             entry = line.partition("#")[0].strip()
             if not entry:
                 continue

@@ -54,7 +54,9 @@ def assess(message: Message, envelope: Envelope, site: Site, model: Model, local
     """Gather the facts of one message. `now` in seconds since 1970; `local` is the site's own model or None."""
     source = origin(message, envelope, site.own_networks)
     auth = recorded(message, site.authserv_ids, source.hop)
-    contributions = tuple(model.score(message, source, envelope, auth, local))
+    contributions = tuple(
+        [share for share in model.score(message, source, envelope, auth, local) if share.value]
+    )  # a share of 0 says nothing
     finite = math.isfinite(math.fsum(share.value for share in contributions))
     senders = tuple(_kept(canonical_address(address.addr), MAX_ADDRESS) for address in message.from_[:MAX_FROM] if address.addr)
     if len(message.from_) > MAX_FROM:

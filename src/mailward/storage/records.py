@@ -51,9 +51,9 @@ def to_row(record: Record) -> dict[str, Any]:
 
 
 def _pack(record: Record) -> bytes:
-    shares = len(share_reasons(record.assessment))
-    reasons = record.verdict.reasons
-    notes = reasons[: len(reasons) - shares]  # decide puts the shares last
+    reasons, shares = record.verdict.reasons, share_reasons(record.assessment)
+    own = max(0, len(reasons) - len(shares))  # decide puts the shares last
+    notes = reasons[:own] if reasons[own:] == shares else tuple([reason for reason in reasons if not reason.contribution])
     body = _Body(record.assessment, replace(record.verdict, reasons=notes), record.rcpt_outcomes, record.elapsed_ms)
     return zlib.compress(_encoder.encode(body), 1)
 
