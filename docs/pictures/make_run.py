@@ -27,7 +27,7 @@ def main() -> None:
         sent = demo.send_samples(Path(folder), port)
         lines = demo.closing_words(Path(".state").absolute(), 2525, sink, sent)
     console.print(Text("$ make run", "bold"))
-    console.print(demo.table_of(sent))
+    console.print(demo.table_of(sent, WIDTH))
     for line in lines:
         console.print(Text(line.replace(str(sink.port), "40025")))
     svg = re.sub(r"\s*@font-face \{.*?\}", "", console.export_svg(title="make run"), flags=re.DOTALL)  # a picture fetches nothing

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mailward.storage import Record
 
+WIDE = 130  # columns from which the subjects fit too
 HOST = "127.0.0.1"
 START_SECONDS = 20.0  # a first start on a slow disk
 STORED_SECONDS = 10.0  # the records of the samples are written in the background
@@ -76,7 +77,7 @@ def demo(
     state.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(KeyboardInterrupt), stand_in() as sink, running_gateway(state, port, sink.port) as gateway:
         sent = send_samples(state, port)
-        words.show(table_of(sent))
+        words.show(table_of(sent, words.width()))
         print("\n".join(closing_words(state, port, sink, sent)), flush=True)
         if once:
             return
@@ -151,29 +152,31 @@ def _records(state: Path, since: float, count: int) -> dict[str, Record]:
     return found
 
 
-def table_of(sent: list[Sent]) -> Table:
-    """The verdicts with the first reason each."""
+def table_of(sent: list[Sent], width: int = words.UNBOUNDED) -> Table:
+    """The verdicts with the first reason each; subjects only where there is room for them too."""
     from rich.table import Table
     from rich.text import Text
 
+    wide = width >= WIDE
     table = Table(box=None, pad_edge=False)
-    for name in ("message", "subject", "verdict", "score", "done"):
+    for name in ("message", *(("subject",) if wide else ()), "verdict", "score", "done"):
         table.add_column(name, no_wrap=True)
-    table.add_column("first reason", min_width=24)
+    table.add_column("first reason")
     for row in sent:
         record = row.record
+        name = Text(row.sample.name.removesuffix(".eml"))
         if record is None:
-            table.add_row(Text(row.sample.name), "", Text("none", "yellow"), "", Text(words.one_line(row.reply, 60)), "")
+            table.add_row(name, *((Text(),) if wide else ()), Text("none", "yellow"), "", Text(words.one_line(row.reply, 60)), "")
             continue
         verdict = record.verdict
         score = verdict.scores["spam"]
         table.add_row(
-            Text(row.sample.name.removesuffix(".eml")),
-            Text(words.one_line(record.assessment.subject, 34)),
+            name,
+            *((Text(words.one_line(record.assessment.subject, 34)),) if wide else ()),
             Text(str(verdict.kind), "bold green" if verdict.kind == "clean" else "bold red"),
             Text(f"{score:.1f}/{verdict.thresholds['spam']:.1f}" if isinstance(score, float) else str(score)),
             Text(f"{record.outcome}, {verdict.action}" if verdict.action not in ("pass", "quarantine") else record.outcome),
-            Text(words.one_line(first_reason(verdict), 90)),
+            Text(words.one_line(first_reason(verdict), 120)),
         )
     return table
 

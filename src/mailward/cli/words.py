@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 import unicodedata
@@ -47,8 +48,13 @@ def coloured(word: str, width: int = 0, verdict: str = "") -> str:
     return typer.style(padded, fg=_COLOURS.get(verdict or word, typer.colors.RED), bold=True) if sys.stdout.isatty() else padded
 
 
+def width() -> int:
+    """Columns of the terminal, or of what is written elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
+
+
 def show(table: Table) -> None:
     """Print a table: fitted to a terminal, unabridged into a file or a pipe."""
     from rich.console import Console
 
-    Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED).print(table)
+    Console(highlight=False, width=width()).print(table)
