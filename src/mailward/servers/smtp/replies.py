@@ -37,7 +37,9 @@ def reply(text: str, *, close: bool = False) -> Reply:
 
 def printable(text: str, length: int) -> str:
     """Text that is safe in one reply line or log field."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:length]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "?" for c in text)
+    return text[:length]
 
 
 OK = reply("250 2.0.0 Ok")
