@@ -195,6 +195,24 @@ def soft_line_breaks() -> bytes:
     return _message("soft", "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n" + "=\n" * 2_500_000)
 
 
+def many_large_texts() -> bytes:
+    return _mixed("texts", [_TEXT + "word " * 160_000] * 40)
+
+
+def many_html_bombs() -> bytes:
+    bomb = "<p>" + "".join(f"<i id={i}>" for i in range(345)) + "<p>x" * 345
+    return _mixed("bombs", [f"{_HTML}{bomb}"] * 450)
+
+
+def many_html_with_attributes() -> bytes:
+    names = " ".join(f"{i:x}" for i in range(1_700))
+    return _mixed("attributes", [f"{_HTML}<p {names}>x"] * 450)
+
+
+def many_hidden_texts() -> bytes:
+    return _mixed("hidden", [f"{_HTML}<p hidden>{'word ' * 20_000}</p>"] * 300)
+
+
 def _html(name: str, body: str) -> Callable[[], bytes]:
     return lambda: _message(name, _HTML + body)
 
@@ -245,7 +263,8 @@ def generators() -> dict[str, Callable[[], bytes]]:
         big_attachments, long_text, one_text_line, nested_multiparts, nested_messages, nested_encoded_messages, many_parts, false_boundaries,
         many_headers, long_header, folded_header, many_received, nasty_received, many_recipients, nasty_addresses, more_nasty_addresses,
         many_encoded_words, many_parameters, nasty_parameters, many_urls_in_text, many_urls_in_html, one_html_line, nested_html, at_signs, dots, angles,
-        broken_base64, soft_line_breaks, zip_bomb, nested_zip_bomb, many_zip_entries,
+        broken_base64, soft_line_breaks, many_large_texts,
+        many_html_bombs, many_html_with_attributes, many_hidden_texts, zip_bomb, nested_zip_bomb, many_zip_entries,
     )  # fmt: skip
     html = {
         "html_formatting": "<p>" + "".join(f"<b id={i}>" for i in range(20_000)) + "<p>x" * 20_000,

@@ -120,6 +120,8 @@ class _Body:
         self.text = ""
         self.hidden = ""
         self.html = Html()
+        self.nodes = limits.HTML_NODES  # what all HTML parts together may still cost
+        self.chars = limits.HTML_BYTES
 
 
 def _body(tree: mime.Tree, subject: str, zero_width: int, found: list[str]) -> _Body:
@@ -128,6 +130,11 @@ def _body(tree: mime.Tree, subject: str, zero_width: int, found: list[str]) -> _
     _written(body, subject, "subject", frozenset())
     alternatives: list[str] = []
     for node in tree.nodes:
+        if not node.shown and not node.subject:
+            continue
+        if sum(map(len, body.seen)) >= limits.TEXT_CHARS or sum(map(len, alternatives)) >= limits.TEXT_CHARS:
+            found.append("limit:text_chars")
+            break
         if node.subject:
             body.seen.append(_clean(body, headers.decode_words(node.subject)))
         if node.shown == "alternative" and node.content_type not in mime.HTML_TYPES:
@@ -173,7 +180,11 @@ def _html(body: _Body, node: mime.Node, found: list[str]) -> None:
     meta = "" if node.charset else html.meta_charset(data)
     body.meta = body.meta or meta or html.meta_charset(data)
     source = charset.decode(data[: 2 * limits.HTML_BYTES], node.charset or meta)
-    page = html.read(source, max(0, limits.LINKS - len(body.links)))
+    if body.nodes <= 0 or body.chars <= 0:
+        found.append("limit:html_nodes" if body.nodes <= 0 else "limit:html_bytes")
+    page = html.read(source, max(0, limits.LINKS - len(body.links)), max(0, body.chars), body.nodes)
+    body.nodes -= page.nodes
+    body.chars -= len(source)
     found += page.findings
     if len(data) > 2 * limits.HTML_BYTES:
         found.append("limit:html_bytes")

@@ -9,7 +9,7 @@ from functools import lru_cache
 from mailward.message.model import Hidden
 
 _SHEET_CHARS = 100_000
-_RULES = 2_000
+RULES = 2_000
 _TINY_PX = 3.0
 _FAR_PX = -500.0
 _COLOURS = {
@@ -166,7 +166,7 @@ def sheet(text: str) -> dict[str, Style]:
     depth = 0
     selector = ""
     skip = False
-    for piece in re.split(r"([{}])", text[:_SHEET_CHARS])[: 2 * _RULES]:
+    for piece in re.split(r"([{}])", text[:_SHEET_CHARS])[: 2 * RULES]:
         if piece == "{":
             depth += 1
         elif piece == "}":
