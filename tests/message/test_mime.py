@@ -49,6 +49,18 @@ def test_of_alternatives_the_html_is_shown(first: str, second: str, hidden: str)
     assert m.hidden_text == hidden
 
 
+def test_an_empty_html_alternative_is_not_shown() -> None:
+    """Where the HTML form is empty the plain one is the text."""
+    m = parse(_multi("alternative", _PLAIN, "Content-Type: text/html\n\n ").encode())
+    assert m.text == "plain words"
+
+
+def test_a_long_plain_alternative_does_not_crowd_out_the_html() -> None:
+    """The text of the HTML is read whatever the length of the plain form."""
+    m = parse(_multi("alternative", "Content-Type: text/plain\n\n" + "word " * limits.TEXT_CHARS, _HTML).encode())
+    assert m.text == "html words"
+
+
 def test_of_two_html_alternatives_the_last_is_shown() -> None:
     """Programs show the last form they understand."""
     m = parse(_multi("alternative", "Content-Type: text/html\n\none", "Content-Type: text/html\n\ntwo").encode())

@@ -286,7 +286,7 @@ def _choose(nodes: list[Node]) -> None:
     bodies = [i for i in bodies if nodes[i].shown]
     last_html: dict[int, int] = {}
     for i in bodies:
-        if nodes[i].content_type in HTML_TYPES:
+        if nodes[i].content_type in HTML_TYPES and nodes[i].content.strip():
             last_html.update(_alternatives(nodes, i))
     for i in bodies:
         if any(container in last_html and last_html[container] != child for container, child in _alternatives(nodes, i)):

@@ -132,12 +132,13 @@ def _body(tree: mime.Tree, subject: str, zero_width: int, found: list[str]) -> _
     for node in tree.nodes:
         if not node.shown and not node.subject:
             continue
-        if sum(map(len, body.seen)) >= limits.TEXT_CHARS or sum(map(len, alternatives)) >= limits.TEXT_CHARS:
+        alternative = node.shown == "alternative" and node.content_type not in mime.HTML_TYPES
+        if sum(map(len, alternatives if alternative else body.seen)) >= limits.TEXT_CHARS:
             found.append("limit:text_chars")
-            break
+            continue
         if node.subject:
             body.seen.append(_clean(body, headers.decode_words(node.subject)))
-        if node.shown == "alternative" and node.content_type not in mime.HTML_TYPES:
+        if alternative:
             alternatives.append(_plain(body, node))
         elif node.shown == "body" and node.content_type in mime.HTML_TYPES:
             _html(body, node, found)

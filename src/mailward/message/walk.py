@@ -94,7 +94,8 @@ class Walk:
         visible = self.visible
         node = root
         deepest = nodes = 0
-        for nodes in range(self._max_nodes):
+        while nodes < self._max_nodes:
+            nodes += 1
             number = node.tag_id
             child = None
             if number == _TEXT:
@@ -120,19 +121,20 @@ class Walk:
                 if link >= 0:
                     self._end_link(link)
                 node, look, tag, kind, link = stack.pop()
+            following = None
             while stack and (following := node.next) is None:
                 if kind & _IS_BLOCK:
                     visible.append(FOLD)
                 if link >= 0:
                     self._end_link(link)
                 node, look, tag, kind, link = stack.pop()
-            if not stack:
+            if not stack or following is None:
                 break
             node = following
         else:
             self.findings.append("limit:html_nodes")
-        self.nodes = nodes + 1
-        for _, _, _, _, left_open in reversed(stack[1:]):
+        self.nodes = nodes
+        for left_open in [link, *(outer[4] for outer in reversed(stack))]:  # where the walk was cut
             if left_open >= 0:
                 self._end_link(left_open)
         self.counts["tags"] = self._tags
