@@ -27,8 +27,8 @@ from mailward.servers import listening, log, upkeep, worker
 from mailward.servers.smtp.service import tls_context
 from mailward.storage import StorageError
 
-QUICK_DEATH_SECONDS = 10.0  # a worker that lived shorter is replaced with growing delay
-FIRST_DELAY, LAST_DELAY = 0.2, 30.0
+QUICK_DEATH_SECONDS = 5.0  # a worker that lived shorter is replaced with growing delay
+FIRST_DELAY, LAST_DELAY = 0.2, 5.0  # a fork is cheap, and a gateway without workers is worse
 KILL_SECONDS = worker.DRAIN_SECONDS + 5.0  # from SIGTERM to SIGKILL
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
