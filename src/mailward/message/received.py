@@ -19,7 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253})\Z")
 _COMMON = re.compile(  # Postfix, sendmail, Gmail: from HELO (NAME [IP] ...) ... by HOST (...) with PROTOCOL
     r"from\s+([^\s()]{1,255})\s+\((?:([^\s()\[\]]{1,255})\s)?\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})\](?:\s\(may\sbe\sforged\))?\)"
     r"(?:\s+\((?:using|No\sclient|authenticated|Authenticated)[^()]{0,200}(?:\([^()]{0,100}\)[^()]{0,200}){0,3}\)){0,4}"
-    r"\s+by\s+([^\s()]{1,255})\s+(?:\([^()]{0,100}\)\s+){0,2}with\s+([^\s()]{1,30})"
+    r"\s+by\s+([^\s()]{1,255})\s+(?:\([^()]{0,100}\)\s+){0,2}with\s+(?!id\s)([^\s()]{1,30})"
 )
 _CLAUSES = frozenset({"from", "by", "with", "via", "id", "for"})
 
@@ -43,17 +43,22 @@ def read(raw: str) -> Hop:
     if m := _COMMON.match(raw, 0, _LENGTH):
         helo, name, ip, by, protocol = m.groups()
         if (address := canonical_ip(ip)) is not None and helo[0] != "[" and (name or "(Exim " not in raw):
-            return Hop(helo.rstrip("."), _host(name) if name else "", address, by.rstrip(".;").lower(), protocol.rstrip(";").upper())
+            return Hop(helo.rstrip("."), _host(name) if name else "", address, by.rstrip(".;").lower(), _protocol(protocol))
     words, info = _clauses(raw[:_LENGTH])
     source = words.get("from", "")
     address = _address(info) or _address(source)
     helo = _helo(source, info)
     by = words.get("by", "").strip("[];,").rstrip(".").lower()
-    protocol = words.get("with", "").strip(";,").upper()
-    if protocol == "MICROSOFT":
-        protocol = "MICROSOFT SMTP"
     name = _host(source) if "(Exim " in raw and source[:1] != "[" else _name(source, info, address)
-    return Hop(helo, name, address, by, protocol)  # Exim writes the verified name first, or the bare address if it has none
+    return Hop(
+        helo, name, address, by, _protocol(words.get("with", ""))
+    )  # Exim writes the verified name first, or the bare address if it has none
+
+
+def _protocol(word: str) -> str:
+    """`with Microsoft SMTP Server` and `with ESMTP/TLS/cipher` name their protocol in their own ways."""
+    name = word.partition("/")[0].strip(";,").upper()
+    return "MICROSOFT SMTP" if name == "MICROSOFT" else name
 
 
 def _clauses(raw: str) -> tuple[dict[str, str], str]:
