@@ -51,15 +51,11 @@ def split(block: bytes, found: list[str]) -> tuple[list[Header], int]:
     if len(pairs) > limits.HEADERS:
         found.append("limit:headers")
         pairs = pairs[: limits.HEADERS] + _essential(pairs[limits.HEADERS :])
-    headers = []
-    for name, value in pairs:
-        if len(value) > limits.HEADER_BYTES:
+    if len(text) > limits.HEADER_BYTES:
+        if any(len(value) > limits.HEADER_BYTES for _, value in pairs):
             found.append("limit:header_bytes")
-            value = value[: limits.HEADER_BYTES]
-        if "\x00" in value:
-            value = value.replace("\x00", "")
-        headers.append(Header(name, name.lower(), value.strip()))
-    return headers, rest
+        pairs = [(name, value[: limits.HEADER_BYTES]) for name, value in pairs]
+    return [Header(name, name.lower(), value.replace("\x00", "").strip()) for name, value in pairs], rest
 
 
 def _by_line(text: str, found: list[str]) -> tuple[list[tuple[str, str]], int]:
