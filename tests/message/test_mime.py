@@ -40,6 +40,12 @@ def test_parts_come_depth_first() -> None:
         (_HTML, _PLAIN, ""),
         ("Content-Type: text/plain\n\n" + " ".join(f"other{i}" for i in range(30)), _HTML, " ".join(f"other{i}" for i in range(30))),
         ("Content-Type: text/plain\n\n" + "html words " * 15, _HTML, ""),
+        ("Content-Type: text/plain\n\nhtml words " + " ".join(f"http://a.test/{i}" for i in range(50)), _HTML, ""),
+        (
+            "Content-Type: text/plain; charset=utf-8\n\n" + "尊敬的客户您好我们公司有发票可以代开请联系" * 8,
+            _HTML,
+            "尊敬的客户您好我们公司有发票可以代开请联系" * 8,
+        ),
     ],
 )
 def test_of_alternatives_the_html_is_shown(first: str, second: str, hidden: str) -> None:

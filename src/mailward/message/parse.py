@@ -214,14 +214,19 @@ def _counts(body: _Body) -> Html:
 
 
 _WORDS = 2_000
+_WINDOW = 4  # characters compared at a time where there are no spaces between words
 
 
 def _differs(plain: str, shown: str) -> bool:
-    """Whether a plain alternative says something else than the HTML: a person never sees it."""
-    words = set(plain.lower().split()[:_WORDS])
-    if len(words) < 20:
+    """Whether a plain alternative says something else than the HTML: a person never sees it. Written out URLs do not count."""
+    words = {word for word in plain.lower().split(None, _WORDS)[:_WORDS] if "://" not in word}
+    if len(words) >= 20:
+        return len(words & set(shown.lower().split())) * 2 < len(words)
+    if plain.isascii() or len(plain) < 100:
         return False
-    return len(words & set(shown.lower().split())) * 2 < len(words)
+    windows = {plain[i : i + _WINDOW] for i in range(0, min(len(plain), _WORDS), 2 * _WINDOW)}
+    seen = shown[:50_000]
+    return sum(window in seen for window in windows) * 2 < len(windows)
 
 
 _DETAILS = {
