@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -26,9 +27,12 @@ BLOCKED = "blocked.example"  # a sender at this domain is spam in the policies b
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody has, below those the kernel gives to outgoing connections: it stays free while its server is restarted."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 10.0, what: str = "it") -> Any:
@@ -71,7 +75,9 @@ class Sink:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, str(SINK), str(self.port), str(self.folder), *self.extensions]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(lambda: listens(self.port), what="the next hop")
+        process = self.process
+        wait_until(lambda: listens(self.port) or process.poll() is not None, what="the next hop")
+        assert process.poll() is None, "the next hop did not start"
         return self
 
     def kill(self) -> None:

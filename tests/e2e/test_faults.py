@@ -44,7 +44,7 @@ def letters(chance: random.Random) -> list[Letter]:
     found = []
     for number in range(MESSAGES):
         sender = f"x@{BLOCKED}" if number % 5 == 0 else "a@example.com"
-        size = chance.choice((10, 10, 100, 400, 2000) if number % 50 else (3000,))
+        size = chance.choice((10, 10, 100, 400, 2000) if number % 50 else (80_000,))
         body = b"".join(b".line %d of %d\r\n" % (line, number) for line in range(size // 10))
         head = f"From: {sender}\r\nTo: b@example.org\r\nSubject: {number}\r\nX-Number: {number}\r\n\r\n".encode()
         found.append(Letter(number, sender, head + body))

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.servers.smtp.connection import Connection, Gone, TooBig
+from mailward.servers.smtp.connection import Connection, Gone, NoRoom, Room, TooBig
+
+ROOM = Room(1 << 30)
 
 
 class Wire(asyncio.Transport):
@@ -54,7 +56,7 @@ async def read_body(packets: list[bytes], limit: int = 10_000) -> tuple[bytes | 
 
     feeding = asyncio.create_task(feed())
     try:
-        body: bytes | None = await connection.body(limit, 5)
+        body: bytes | None = await connection.body(limit, 5, ROOM)
     except TooBig:
         body = None
     await feeding
@@ -100,7 +102,7 @@ async def test_no_more_than_the_limit_is_held() -> None:
     """While 5 MB come in against a limit of 100 KB, the buffer stays below limit plus one packet."""
     connection = Connection(lambda _: None)
     connection.connection_made(Wire())
-    reading = asyncio.create_task(connection.body(100_000, 5))
+    reading = asyncio.create_task(connection.body(100_000, 5, ROOM))
     most = 0
     for _ in range(500):
         connection.data_received(b"y" * 10_000)
@@ -117,10 +119,31 @@ async def test_a_flood_behind_the_limit_is_cut_off() -> None:
     connection = Connection(lambda _: None)
     wire = Wire()
     connection.connection_made(wire)
-    reading = asyncio.create_task(connection.body(1000, 5))
+    reading = asyncio.create_task(connection.body(1000, 5, ROOM))
     for _ in range(70):
         connection.data_received(b"z" * (1 << 20))
         await asyncio.sleep(0)
     with pytest.raises(Gone):
         await reading
     assert wire.aborted
+
+
+async def test_all_clients_together_hold_no_more_than_the_room() -> None:
+    """The client whose message does not fit any more is refused and its octets are let go; the others finish, and the room is free again."""
+    room = Room(100_000)
+    connections = [Connection(lambda _: None) for _ in range(3)]
+    for connection in connections:
+        connection.connection_made(Wire())
+    reading = [asyncio.create_task(connection.body(90_000, 5, room)) for connection in connections]
+    for _ in range(40):
+        for connection in connections:
+            connection.data_received(b"v" * 1000)
+            await asyncio.sleep(0)
+        assert room.taken <= 100_000
+    assert sum(len(connection._buffer) for connection in connections) < 100_000
+    for connection in connections:
+        connection.data_received(b"\r\n.\r\n")
+    done = await asyncio.gather(*reading, return_exceptions=True)
+    assert sorted(type(result).__name__ for result in done) == ["NoRoom", "bytes", "bytes"]
+    assert any(isinstance(result, NoRoom) for result in done)
+    assert room.taken == 0

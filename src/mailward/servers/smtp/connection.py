@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mailward.servers.smtp import limits
 
@@ -33,6 +34,53 @@ class BareNewline(Exception):  # noqa: N818
 
 class TooBig(Exception):  # noqa: N818
     """The message is larger than allowed; it has been read to its end and thrown away."""
+
+
+class NoRoom(Exception):  # noqa: N818
+    """All clients together send more than this process may hold; the message has been read to its end and thrown away."""
+
+
+@dataclass(slots=True)
+class Room:
+    """How many octets of messages this process holds, and may hold."""
+
+    limit: int
+    taken: int = 0
+
+    def take(self, octets: int) -> bool:
+        """Whether there is room for that many more; then they are counted."""
+        if self.taken + octets > self.limit:
+            return False
+        self.taken += octets
+        return True
+
+
+class _Arriving:
+    """A message that is being read: what of it is counted in the room, and why it is not kept any more."""
+
+    def __init__(self, limit: int, room: Room) -> None:
+        self.limit = limit
+        self._room = room
+        self._counted = 0
+        self.dropped = 0
+        self.problem: Exception | None = None
+
+    def refuses(self, size: int) -> bool:
+        """Whether what is there has to be thrown away, now that it is `size` octets."""
+        if self.problem is None:
+            if size > self.limit + len(END):
+                self.problem = TooBig()
+            elif not self._room.take(size - self._counted):
+                self.problem = NoRoom()
+            else:
+                self._counted = size
+                return False
+            self.leave()
+        return True
+
+    def leave(self) -> None:
+        self._room.taken -= self._counted
+        self._counted = 0
 
 
 class Connection(asyncio.Protocol):
@@ -110,41 +158,43 @@ class Connection(asyncio.Protocol):
         del self._buffer[:count]
         return taken
 
-    async def body(self, limit: int, timeout: float) -> bytes:
+    async def body(self, limit: int, timeout: float, room: Room) -> bytes:
         """Read a message to its final dot and undo dot-stuffing (RFC 5321 4.5.2).
 
-        At most `limit` octets are kept, however many are sent. `timeout` counts from one arrival to the next.
-        Raises `TimeoutError`, `Gone`, `TooBig`.
+        At most `limit` octets are kept, however many are sent, and all connections with the same `room` keep no more than it
+        allows. `timeout` counts from one arrival to the next. Raises `TimeoutError`, `Gone`, `TooBig`, `NoRoom`.
         """
-        self._in_body = True
-        try:
-            return await self._body(limit, timeout)
-        finally:
-            self._in_body = False
-
-    async def _body(self, limit: int, timeout: float) -> bytes:
         while len(self._buffer) < 3:
             await self._more(timeout)
         if self._buffer.startswith(b".\r\n"):
             del self._buffer[:3]
             return b""
-        seen = dropped = 0
-        while (end := self._buffer.find(END, seen)) < 0:
-            seen = max(0, len(self._buffer) - len(END) + 1)
-            if dropped or len(self._buffer) > limit + len(END):
-                dropped += seen
-                del self._buffer[:seen]
-                seen = 0
-                if dropped > limit + limits.FLOOD_BYTES:
-                    self.abort()
-                    raise Gone
-            await self._more(timeout)
-        if dropped or end + 2 > limit:
-            del self._buffer[: end + len(END)]
-            raise TooBig
+        arriving = _Arriving(limit, room)
+        self._in_body = True
+        try:
+            seen = 0
+            while (end := self._buffer.find(END, seen)) < 0:
+                seen = max(0, len(self._buffer) - len(END) + 1)
+                if arriving.refuses(len(self._buffer)):
+                    del self._buffer[:seen]
+                    arriving.dropped, seen = arriving.dropped + seen, 0
+                    if arriving.dropped > limit + limits.FLOOD_BYTES:
+                        self.abort()
+                        raise Gone
+                await self._more(timeout)
+        finally:
+            self._in_body = False
+            arriving.leave()
+        return self._taken(end, arriving)
+
+    def _taken(self, end: int, arriving: _Arriving) -> bytes:
+        """Take the message off the buffer, or say why it was not kept."""
+        refused = arriving.problem is not None or end + 2 > arriving.limit
         with memoryview(self._buffer) as view:
-            raw = bytes(view[: end + 2])
+            raw = b"" if refused else bytes(view[: end + 2])
         del self._buffer[: end + len(END)]
+        if refused:
+            raise arriving.problem or TooBig
         if raw.startswith(b"."):
             raw = raw[1:]
         return raw.replace(b"\r\n.", b"\r\n") if b"\r\n." in raw else raw

@@ -8,6 +8,7 @@ BAD_COMMANDS = 20  # commands not understood before we hang up; an MTA makes non
 IDLE_COMMANDS = 200  # commands that move no mail (NOOP, RSET, VRFY) before we hang up
 READ_BYTES = 256 << 10  # octets buffered of a client that sends faster than we answer
 FLOOD_BYTES = 64 << 20  # octets read and thrown away beyond the size limit before we hang up
+ROOM_BYTES = 512 << 20  # octets of unfinished messages one worker holds for all its clients; or twice max_size, if that is more
 PROXY_SECONDS = 10  # for the PROXY protocol header, which is the first thing sent
 THREAD_BYTES = 64 << 10  # a message longer than this is judged in a thread, so that it does not hold up the others
 BYTES_PER_SECOND = 16 << 10  # slowest next hop waited for: adds to the time-out for a long message

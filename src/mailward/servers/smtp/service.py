@@ -17,10 +17,12 @@ from mailward.message import Envelope
 from mailward.quarantine import Vault
 from mailward.servers.smtp import limits
 from mailward.servers.smtp.client import Client
+from mailward.servers.smtp.connection import Room
 from mailward.servers.smtp.nexthop import Capabilities, NextHop
 
 CAPABILITIES_SECONDS = 60.0  # how long what the next hop offered is believed without asking again
-THREADS = 4  # for judging long messages and for fsync; more would only fight for the interpreter
+JUDGING_THREADS = 2  # for long messages; more would only fight for the interpreter
+WRITING_THREADS = 4  # for the quarantine; they mostly wait for the disk
 
 
 class Service:
@@ -38,7 +40,9 @@ class Service:
         self._next_hop = host_and_port(settings.smtp.next_hop) if settings.smtp.next_hop else None
         self._capabilities: Capabilities | None = None
         self._learned = float("-inf")
-        self._threads = ThreadPoolExecutor(THREADS, "smtp")
+        self.room = Room(max(limits.ROOM_BYTES, 2 * self.settings.max_size))
+        self._judging = ThreadPoolExecutor(JUDGING_THREADS, "judge")
+        self._writing = ThreadPoolExecutor(WRITING_THREADS, "vault")
 
     @property
     def has_next_hop(self) -> bool:
@@ -65,7 +69,7 @@ class Service:
         """Judge a message, a long one beside the others."""
         if len(raw) <= limits.THREAD_BYTES:
             return self.gateway.judge(raw, envelope)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.gateway.judge, raw, envelope)
+        return await asyncio.get_running_loop().run_in_executor(self._judging, self.gateway.judge, raw, envelope)
 
     async def hold(self, raw: bytes, envelope: Envelope, judgement: Judgement, **more: Any) -> None:
         """Put a message into the quarantine under its record's id; it is on disk on return. Raises OSError."""
@@ -83,10 +87,11 @@ class Service:
                 **more,
             )
 
-        await asyncio.get_running_loop().run_in_executor(self._threads, write)
+        await asyncio.get_running_loop().run_in_executor(self._writing, write)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False)
+        self._judging.shutdown(wait=False)
+        self._writing.shutdown(wait=False)
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:

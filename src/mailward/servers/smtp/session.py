@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from mailward.servers.smtp import limits, replies
 from mailward.servers.smtp.client import XCLIENT, XFORWARD, BadAttribute, Client, from_proxy_header, told
 from mailward.servers.smtp.commands import Command, Path, SyntaxProblem, parse, parse_path
-from mailward.servers.smtp.connection import BareNewline, Connection, Gone, Interrupted, LineTooLong, TooBig
+from mailward.servers.smtp.connection import BareNewline, Connection, Gone, Interrupted, LineTooLong, NoRoom, TooBig
 from mailward.servers.smtp.delivery import Mail, dispose
 from mailward.servers.smtp.nexthop import Capabilities, NextHop, NextHopFailed
 from mailward.servers.smtp.replies import Reply, reply
@@ -236,6 +236,9 @@ class Session:
     async def _begin(self, path: Path) -> Reply:
         try:
             hop = await self._connected()
+            if not _covers(hop.capabilities, path):
+                self._offered = hop.capabilities
+                return reply("451 4.3.0 The next hop has changed what it offers, say EHLO again")
             answer = await hop.mail(_argument("FROM", path, keep_size=hop.capabilities.size is not None))
         except NextHopFailed as failure:
             return failure.reply
@@ -271,13 +274,15 @@ class Session:
         await self._send(replies.GO)
         started = time.perf_counter()
         try:
-            raw = await self._connection.body(self._service.settings.max_size, self._service.timeout)
-        except TooBig:
+            raw = await self._connection.body(self._service.settings.max_size, self._service.timeout, self._service.room)
+        except (TooBig, NoRoom) as problem:
             await self._reset()
-            return replies.TOO_BIG
+            return replies.TOO_BIG if isinstance(problem, TooBig) else replies.NO_ROOM
+        self._service.room.taken += len(raw)
         try:
             return await self._received(raw, self._mail, time.perf_counter() - started)
         finally:
+            self._service.room.taken -= len(raw)
             self._idle = 0
             await self._reset()
 
@@ -334,6 +339,16 @@ class Session:
             await self._hop.quit()
             self._hop = None
         self._client = client
+
+
+def _covers(offered: Capabilities, path: Path) -> bool:
+    """Whether the next hop still offers what the parameters of MAIL ask for; it may have been restarted since EHLO."""
+    names = {name for name, _ in path.parameters}
+    return (
+        (offered.eightbit or "BODY" not in names)
+        and (offered.smtputf8 or "SMTPUTF8" not in names)
+        and (offered.dsn or not names & DSN_MAIL)
+    )
 
 
 def _argument(keyword: str, path: Path, *, keep_size: bool = True) -> str:
