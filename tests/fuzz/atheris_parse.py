@@ -40,7 +40,7 @@ def main() -> None:
         escaped = ("".join(f"\\x{byte:02x}" for byte in piece[:60]) for piece in pieces.HEADERS + pieces.BODIES if piece)
         words.write_text("".join(f'"{word}"\n' for word in escaped))
         atheris.Setup(
-            [sys.argv[0], f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1500", "-max_len=8192", f"-dict={words}",
+            [sys.argv[0], f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1500", "-max_len=8192", "-len_control=0", f"-dict={words}",
              f"-artifact_prefix={folder}/", str(seeds)],
             one,
         )  # fmt: skip
