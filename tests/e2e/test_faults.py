@@ -211,7 +211,9 @@ def test_no_message_is_lost(tmp_path: Path, small_disk: Path | None) -> None:
     doubts = sum(letter.doubts for letter in post_bag)
     copies = Counter(int(NUMBER.search(raw)[1]) for raw in (*delivered, *held))  # type: ignore[index]
     twice = sum(count - 1 for count in copies.values())
-    print(f"{MESSAGES} messages in {seconds:.0f} s, {dict(trouble.happened)}; {doubts} attempts in doubt, {twice} extra copies; answers {dict(post.answers)}")
+    print(
+        f"{MESSAGES} messages in {seconds:.0f} s, {dict(trouble.happened)}; {doubts} attempts in doubt, {twice} extra copies; answers {dict(post.answers)}"
+    )
     used = "" if small_disk is None else f"{shutil.disk_usage(small_disk).used >> 20} MB of the small disk used"
     assert all(letter.accepted for letter in post_bag), f"{used}\n{served.log.read_text()[-3000:]}"
     print(used)

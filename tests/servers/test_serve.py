@@ -106,6 +106,27 @@ def test_a_reload_with_mistakes_changes_nothing_and_says_why(tmp_path: Path) -> 
         assert served.worker_pids() == workers
 
 
+def test_a_reload_whose_workers_cannot_start_leaves_the_old_ones(tmp_path: Path) -> None:
+    """When the new workers die at once (here: no file descriptors), the old ones go on, and a later reload succeeds."""
+    with serving(tmp_path, workers=1, policy=blocking("reject")) as (served, _):
+        workers = served.worker_pids()
+        served.save_policy(blocking("quarantine"))
+        limits = resource.prlimit(served.pid, resource.RLIMIT_NOFILE)
+        used = max(int(name) for name in os.listdir(f"/proc/{served.pid}/fd"))
+        resource.prlimit(served.pid, resource.RLIMIT_NOFILE, (used + 5, limits[1]))
+        os.kill(served.pid, signal.SIGHUP)
+        failed = wait_until(lambda: served.events("reload_failed"), what="the failure")
+        resource.prlimit(served.pid, resource.RLIMIT_NOFILE, limits)
+        with greeted(served.port) as talk:
+            assert talk.mail(f"x@{BLOCKED}").startswith("550 5.7.1")
+        assert served.worker_pids() == workers
+        assert "died at once" in failed[0]["reason"]
+        os.kill(served.pid, signal.SIGHUP)
+        wait_until(lambda: served.events("reloaded"), what="the reload")
+        with greeted(served.port) as talk:
+            assert "held in quarantine" in talk.mail(f"x@{BLOCKED}")
+
+
 def test_another_port_after_sighup(tmp_path: Path) -> None:
     """A changed `listen` moves the gateway to the new port and gives up the old one."""
     with serving(tmp_path) as (served, _):

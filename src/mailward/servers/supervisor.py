@@ -198,8 +198,8 @@ class Supervisor:
             self._log.error("reload_failed", reason=f"a new worker died at once ({how}); the old ones stay")
             self._back_to_old()
             return
-        if child.generation < self._generation and self._old is None:
-            return
+        if child.generation < self._generation:
+            return  # its successor is there or on its way; if that fails, `_back_to_old` replaces it
         deaths = self._deaths[child.slot] = self._deaths.get(child.slot, 0) + 1 if lived < QUICK_DEATH_SECONDS else 0
         delay = min(LAST_DELAY, FIRST_DELAY * 2 ** (deaths - 2)) if deaths > 1 else 0.0  # the first one is replaced at once
         self._log.error("worker_died", pid=child.pid, how=how, lived_seconds=round(lived, 1), replaced_in_seconds=round(delay, 1))
@@ -289,9 +289,11 @@ class Supervisor:
                 new.close()
         self._settings, self._gateway, self._sockets = self._old
         self._old = None
-        for child in self._workers.values():
-            if child.kill_at is None:
-                child.generation = self._generation
+        left = [child for child in self._workers.values() if child.kill_at is None]
+        for child in left:
+            child.generation = self._generation
+        for slot in set(range(_count(self._settings))) - {child.slot for child in left}:
+            self._fork(slot)
 
 
 def _prepare_folder(settings: Settings, logger: structlog.typing.FilteringBoundLogger) -> None:
