@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.running import Talk, serving
 
 SPEC = importlib.util.spec_from_file_location("mailward_hostile", Path(__file__).parents[1] / "message" / "hostile.py")
