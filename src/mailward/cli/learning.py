@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -52,32 +55,36 @@ def learn_undo(
     """Take one report back: the model becomes what it would be without it."""
     from mailward.learning import feedback
 
-    with opened_storage(settings_of(config, state), must_exist=False) as storage:
-        if storage is None or not feedback.undo(storage, id):
-            raise Trouble(f"there is no report {id} that counts", "Name a number `mailward learn` printed.")
-    print(f"report {id} is undone; a running gateway takes it up on SIGHUP")
+    settings = settings_of(config, state)
+    with opened_storage(settings, must_exist=False) as storage:
+        if storage is None or not feedback.undo(storage, open_gateway(settings), id):
+            raise Trouble(f"there is no report {id} that counts", "Name a number `mailward learn` printed, with the same --state.")
+    print(f"report {id} is undone")
 
 
 def _learn(kind: str, paths: list[str], config: Path | None, state: Path | None) -> None:
+    """Store a report for each message, then make the site's model anew from all reports, once."""
     from mailward.learning import feedback
 
     settings = settings_of(config, state)
-    person = who()
     learned = 0
     with opened_storage(settings) as storage, progress(find(paths)) as (pieces, advance):
         assert storage is not None
         gateway = open_gateway(settings)
-        for piece in pieces:
-            raw = _read(piece)
-            if raw is not None:
-                report = feedback.learn(storage, gateway, raw, kind, person)
-                print(f"{report.id}\t{kind}\t{words.one_line(piece.name)}")
-                learned += 1
-            advance()
-        gateway.close()
+        try:
+            for piece in pieces:
+                raw = _read(piece)
+                if raw is not None:
+                    lesson, message_id = feedback.lesson_of(gateway, raw, kind == "spam")
+                    id = storage.add_report(kind, message_id, lesson.packed(), who(), time.time())
+                    print(f"{id}\t{kind}\t{words.one_line(piece.name)}")
+                    learned += 1
+                advance()
+        finally:
+            feedback.publish(storage, gateway)
     if not learned:
         raise typer.Exit(2)
-    typer.echo(f"{learned:,} learned as {kind}; a running gateway takes it up on SIGHUP", err=True)
+    typer.echo(f"{learned:,} learned as {kind}; `mailward learn undo` takes one back by its number", err=True)
 
 
 def _read(piece: Found | Unreadable) -> bytes | None:
@@ -100,7 +107,8 @@ def train(
     _needs_training()
     from mailward.learning import train as trainer
 
-    trainer.main(corpora, out)
+    with _corpus_troubles():
+        trainer.main(corpora, out, _say)
 
 
 def evaluate(
@@ -114,7 +122,20 @@ def evaluate(
     _needs_training()
     from mailward.learning import evaluate as evaluation
 
-    evaluation.main(corpora, str(protocol), as_json)
+    with _corpus_troubles():
+        evaluation.main(corpora, str(protocol), as_json, _say)
+
+
+@contextmanager
+def _corpus_troubles() -> Iterator[None]:
+    from mailward.learning.corpora import CorpusError
+
+    try:
+        yield
+    except CorpusError as error:
+        raise Trouble(
+            str(error), "A corpus is a folder with ham/ and spam/, or with an index.tsv, or a packed one (NAME.tar.zst)."
+        ) from None
 
 
 def _needs_training() -> None:
@@ -124,3 +145,8 @@ def _needs_training() -> None:
         import zstandard  # noqa: F401
     except ImportError as error:
         raise Trouble(f"training needs the library {error.name}", "Install the extra: pip install 'mailward[train]'.") from None
+
+
+def _say(text: str) -> None:
+    """What takes minutes tells where it is."""
+    typer.echo(text, err=True)
