@@ -16,7 +16,13 @@ _METHOD = re.compile(r"(?:^|[;\s])(spf|dkim|dmarc|arc)\s*=\s*([a-z]+)", re.I)
 _PROPERTY = re.compile(r"\b(header\.d|header\.i|smtp\.mailfrom|smtp\.helo|header\.from)\s*=\s*\"?([^\s;\"]+)", re.I)
 _COMMENT = re.compile(r"\([^()]*\)")
 _WORDS = {word.value: word for word in Outcome}
-_ALIASES = {"hardfail": Outcome.FAIL, "bestguesspass": Outcome.NONE, "error": Outcome.TEMPERROR, "unknown": Outcome.PERMERROR, "invalid": Outcome.FAIL}
+_ALIASES = {
+    "hardfail": Outcome.FAIL,
+    "bestguesspass": Outcome.NONE,
+    "error": Outcome.TEMPERROR,
+    "unknown": Outcome.PERMERROR,
+    "invalid": Outcome.FAIL,
+}
 _ORDER = (Outcome.PASS, Outcome.FAIL, Outcome.SOFTFAIL, Outcome.POLICY, Outcome.NEUTRAL, Outcome.TEMPERROR, Outcome.PERMERROR, Outcome.NONE)
 
 
@@ -48,7 +54,7 @@ def recorded(message: Message, authserv_ids: Sequence[str], hop: int) -> Authent
 
 def _trusted(name: str, ids: Sequence[str]) -> bool:
     name = name.lower().rstrip(".")
-    return any(i == "*" or name == i or name.endswith("." + i) or name.startswith(i + ".") for i in ids if i)
+    return any(i == "*" or name == i or name.endswith("." + i) for i in ids if i)
 
 
 def _parse(value: str, ids: Sequence[str]) -> Authentication:
@@ -56,8 +62,8 @@ def _parse(value: str, ids: Sequence[str]) -> Authentication:
     head, _, rest = text.partition(";")
     server = head.split()[0] if head.split() else ""
     if "=" in server:  # Exchange Online writes no authserv-id
-        server, rest = "", text
-    if not (_trusted(server, ids) if server else "*" in ids):
+        server, rest = "outlook.com", text
+    if not _trusted(server, ids):
         return UNCHECKED
     found: dict[str, Outcome] = {}
     domains: list[str] = []
@@ -83,7 +89,7 @@ def _parse(value: str, ids: Sequence[str]) -> Authentication:
         arc=found.get("arc", Outcome.UNCHECKED),
         spf_domain=spf_domain,
         dkim_domains=tuple(dict.fromkeys(domains)),
-        source=server or "unnamed",
+        source=server,
     )
 
 
@@ -118,7 +124,14 @@ def _received_spf(result: Authentication, value: str, ids: Sequence[str]) -> Aut
     receiver = re.search(r"receiver=([^\s;]+)", value)
     comment = re.search(r"\(([^\s():]+):", value)
     writer = (receiver or comment).group(1) if (receiver or comment) else ""  # type: ignore[union-attr]
-    if outcome is None or not ("*" in ids or _trusted(writer, ids)):
+    if writer.endswith("protection.outlook.com"):
+        writer = "outlook.com"
+    if outcome is None or not _trusted(writer, ids):
         return result
     sender = re.search(r"envelope-from=\"?<?([^\s;\">]+)", value)
-    return replace(result, spf=outcome, spf_domain=sender.group(1).rpartition("@")[2].lower() if sender else "", source=result.source or writer or "unnamed")
+    return replace(
+        result,
+        spf=outcome,
+        spf_domain=sender.group(1).rpartition("@")[2].lower() if sender else "",
+        source=result.source or writer or "unnamed",
+    )

@@ -15,15 +15,20 @@ from mailward.auth import Outcome
 from mailward.content.knowledge import Known, abuse, brands, known_host, registrable
 from mailward.content.links import Links, look_at_links
 from mailward.content.lookalikes import mixed_words
+from mailward.content.lures import lures
 from mailward.content.mail import Mail, carried_by
 from mailward.content.trace import trace_facts
 from mailward.message import Hidden
 
+_SHARED = Known.HOSTING | Known.PLATFORM | Known.DYNAMIC  # a well-known name under which anybody can write
 Facts = Iterator[tuple[str, float]]
 
 _RANDOM = re2.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|[a-z]\d+[a-z]+\d+[a-z]|\d{5,}")
-_CODE_TAIL = re2.compile(r"(?:[#:\[(]|\s)\s*(?:[a-z]*\d+[a-z]+\w*|[a-z]+\d+\w*|[A-Za-z]{6}|\d{4,})[\])]?\s*$")
+_CODE_TAIL = re2.compile(
+    r"#\s?[A-Za-z0-9]{4,}\W*$|\s[\[({]?(?:[A-Za-z]+\d+[A-Za-z]\w*|\d+[A-Za-z]+\d\w*|[bcdfghjklmnpqrstvwxz]{5,})[\])}]?\s*$|\s{3,}\S+$"
+)
 _MONEY = re2.compile(r"(?:[$€£¥]|usd|eur|r\$)\s?\d[\d,.]{2,}|\d[\d,.]{2,}\s?(?:[$€£¥]|usd|eur|dollars|euros|million)")
+_PHONE = re2.compile(r"(?:\+|\(|\b)\d[\d\s().\-]{8,16}\d\b")
 _CRYPTO = re2.compile(r"\b(?:bc1[a-z0-9]{25,60}|[13][a-km-zA-HJ-NP-Z1-9]{25,34}|0x[0-9a-fA-F]{40})\b")
 _UNSUBSCRIBE = re2.compile(
     r"unsubscri|opt.?out|abmelde|abbestell|désinscri|desinscri|désabonn|cancelar (?:la )?suscri|darse de baja|descadastr|uitschrijv|disiscri|"
@@ -49,10 +54,10 @@ def identity(mail: Mail, links: Links) -> Facts:
     message, sender, site = mail.message, mail.sender, mail.site
     local = sender.local.encode("utf-8", "replace").decode()
     carriers = carried_by(mail)
-    popular = Known.POPULAR in mail.site_known
+    popular = Known.POPULAR in mail.site_known and not mail.site_known & _SHARED
     freemail = Known.FREEMAIL in mail.site_known or Known.DISPOSABLE in mail.site_known
     if mail.aligned:
-        yield "identity:known-sender", float(popular and not freemail)
+        yield "identity:known-sender", float(popular and not freemail) * (1.0 if _related(sender.display, mail) else 0.6)
         yield "identity:aligned", float(not popular and not freemail)
         yield "identity:freemail", float(freemail)
         both = len({registrable(d) for d in mail.auth.dkim_domains}) > 1
@@ -66,9 +71,8 @@ def identity(mail: Mail, links: Links) -> Facts:
     yield "identity:dkim-fail", float(mail.auth.dkim is Outcome.FAIL)
     yield "identity:disposable", float(Known.DISPOSABLE in mail.site_known and Known.FREEMAIL not in mail.site_known)
     yield "identity:rare-suffix", abuse(sender.domain)
-    yield "identity:no-from", float(not message.from_)
     yield "identity:no-from-domain", float(bool(message.from_) and "." not in sender.domain)
-    yield "identity:several-from", float(len(message.from_) > 1)
+    yield "identity:several-from", float(sum(bool(a.domain) for a in message.from_) > 1)
     yield "identity:digits-in-domain", float(sum(c.isdigit() for c in site) >= 2 and not popular)
     yield "identity:long-domain", float(len(site.partition(".")[0]) >= 18 and not popular)
     yield "identity:random-local-part", float(bool(_RANDOM.search(local.lower())) or len(local) > 25)
@@ -76,7 +80,7 @@ def identity(mail: Mail, links: Links) -> Facts:
     if carriers & Known.PLATFORM and site:
         yield "identity:through-platform", 1.0
         yield "identity:platform-for-rare-suffix", abuse(sender.domain)
-        yield "identity:platform-address", float(registrable(sender.domain) in (mail.client_site, *map(registrable, mail.auth.dkim_domains)))
+        yield "identity:platform-address", float(Known.PLATFORM in mail.site_known and not popular)
     if mail.client_site:
         yield "identity:client-is-sender", float(mail.client_site == site and not freemail)
         yield "identity:client-is-envelope", float(mail.client_site == mail.mail_from_site != site)
@@ -90,13 +94,13 @@ def identity(mail: Mail, links: Links) -> Facts:
         to_freemail = bool(known_host(answer) & (Known.FREEMAIL | Known.DISPOSABLE))
         yield "identity:reply-to-freemail", float(foreign and to_freemail)
         yield "identity:reply-to-foreign", float(foreign and not to_freemail)
-    yield from _display(mail, popular)
+    yield from _display(mail, popular, freemail)
     yield from _message_id(mail)
     if links.count and site:
         yield "identity:links-to-sender", links.same_site / links.count
 
 
-def _display(mail: Mail, popular: bool) -> Facts:
+def _display(mail: Mail, popular: bool, freemail: bool) -> Facts:
     display, domain = mail.sender.display, mail.sender.domain
     if not display:
         yield "identity:no-display-name", 1.0
@@ -104,13 +108,18 @@ def _display(mail: Mail, popular: bool) -> Facts:
     lowered = unicodedata.normalize("NFKC", display).lower()
     claimed = _MAIL_IN_TEXT.search(lowered)
     yield "identity:address-in-display-name", float(bool(claimed) and registrable(claimed.group(1)) != mail.site)
-    yield "identity:name-is-local-part", float(lowered.replace(" ", "") == mail.sender.local.lower().replace("_", "").replace("-", "").replace(".", ""))
+    yield "identity:name-is-local-part", float(" " not in lowered and lowered == mail.sender.local.lower())
     yield "identity:decorated-name", _decoration(display)
     yield "identity:padded-name", float("   " in display or display != display.strip())
+    related = _related(lowered, mail)
+    yield "identity:name-fits-address", float(related and not popular)
+    yield "identity:name-unrelated", float(not related and not popular and not freemail)
+    yield "identity:freemail-name-unrelated", float(not related and freemail)
     label = mail.site.partition(".")[0]
     words = f" {' '.join(re2.split(r'[^a-z0-9&-]+', lowered))} "
-    yield "identity:brand-in-name", float(
-        any(f" {brand.name} " in words and label not in brand.labels and not (popular and mail.aligned) for brand in brands())
+    yield (
+        "identity:brand-in-name",
+        float(any(f" {brand.name} " in words and label not in brand.labels and not (popular and mail.aligned) for brand in brands())),
     )
     compact = domain.replace("-", "").replace(".", "")
     brandish = any(len(brand.name) >= 5 and brand.name.replace(" ", "") in compact and label not in brand.labels for brand in brands())
@@ -118,39 +127,76 @@ def _display(mail: Mail, popular: bool) -> Facts:
     yield "identity:name-in-capitals", float(len(display) >= 6 and display.isupper())
 
 
+_ENDINGS = re2.compile(r"[^a-z0-9]+")
+
+
+def _related(name: str, mail: Mail) -> bool:
+    """Whether a display name and the address have a word, or the initials of the name, in common."""
+    plain = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    words = [word for word in _ENDINGS.split(plain) if len(word) > 2]
+    if not words:  # a name in another script cannot be compared with an address
+        return True
+    address = f"{mail.sender.local.lower()}@{mail.sender.domain}".replace("-", "").replace(".", "").replace("_", "")
+    label = mail.site.partition(".")[0].replace("-", "")
+    initials = "".join(word[0] for word in _ENDINGS.split(plain) if word)
+    return (
+        any(word[:6] in address for word in words) or label in plain.replace(" ", "") or (len(initials) > 1 and label.startswith(initials))
+    )
+
+
 def _message_id(mail: Mail) -> Facts:
     host = mail.message_id_host
     raw = mail.message.message_id.strip()
     if not raw:
-        yield "identity:no-message-id", 1.0
         return
     site = registrable(host)
+    platform = bool(carried_by(mail) & Known.PLATFORM)
     yield "identity:message-id-broken", float("@" not in raw or not raw.startswith("<") or not raw.endswith(">") or " " in raw)
-    yield "identity:message-id-no-host", float("." not in host or host.startswith("localhost"))
+    yield "identity:message-id-no-host", float(("." not in host or host.startswith("localhost")) and not platform)
     if site and mail.site:
         carriers = (mail.client_site, mail.mail_from_site, *map(registrable, mail.auth.dkim_domains[:5]))
         yield "identity:message-id-same", float(site == mail.site)
         foreign = site != mail.site and site not in carriers and "." in host
         big = bool(known_host(host) & (Known.PROVIDER | Known.PLATFORM))
-        yield "identity:message-id-foreign", float(foreign and not big)
-        yield "identity:message-id-borrowed", float(foreign and big and not known_host(mail.client_name) & (Known.PROVIDER | Known.PLATFORM))
+        yield "identity:message-id-foreign", float(foreign and not big and not platform)
+        yield (
+            "identity:message-id-borrowed",
+            float(foreign and big and not known_host(mail.client_name) & (Known.PROVIDER | Known.PLATFORM)),
+        )
 
 
 def _decoration(text: str) -> float:
     """How far a line of text is dressed up: letters from symbol blocks, arrows and boxes, invisible characters."""
     if text.isascii():
         stripped = text.strip()
-        return 0.5 if stripped[:1] and stripped[0] in "~^`*#|_=>-.\"" and len(stripped) > 1 and not stripped[1].isalnum() else 0.0
+        return 0.5 if stripped[:1] and stripped[0] in '~^`*#|_=>-."' and len(stripped) > 1 and not stripped[1].isalnum() else 0.0
     score = 0.0
     for char in text[:200]:
         code = ord(char)
-        if 0x1D400 <= code <= 0x1D7FF or 0x24B6 <= code <= 0x24E9 or 0x1F130 <= code <= 0x1F189 or 0xFF21 <= code <= 0xFF5A and not _has_cjk(text):
+        if (
+            0x1D400 <= code <= 0x1D7FF
+            or 0x24B6 <= code <= 0x24E9
+            or 0x1F130 <= code <= 0x1F189
+            or (0xFF21 <= code <= 0xFF5A and not _has_cjk(text))
+        ):
             score += 0.25
-        elif 0x2190 <= code <= 0x23FF and code not in (0x23F0, 0x23F3) or 0x2500 <= code <= 0x25FF or 0x2794 <= code <= 0x27BF or 0x27C0 <= code <= 0x2BFF and code != 0x2B50:
+        elif (
+            (0x2190 <= code <= 0x23FF and code not in (0x23F0, 0x23F3))
+            or 0x2500 <= code <= 0x25FF
+            or 0x2794 <= code <= 0x27BF
+            or (0x27C0 <= code <= 0x2BFF and code != 0x2B50)
+            or 0x200B <= code <= 0x200F
+            or 0x2060 <= code <= 0x2064
+            or code in (0xAD, 0x3164, 0xFEFF, 0x115F)
+        ):
             score += 0.5
-        elif 0x200B <= code <= 0x200F or 0x2060 <= code <= 0x2064 or code in (0xAD, 0x3164, 0xFEFF, 0x115F):
-            score += 0.5
-    return min(1.0, score + 0.5 * mixed_words(text.lower()))
+    return min(1.0, score + 0.5 * mixed_words(text.lower()) + 0.25 * _stacked(text))
+
+
+def _stacked(text: str) -> int:
+    """How many combining marks stand on plain Latin letters where composing would have taken them up."""
+    composed = unicodedata.normalize("NFC", text[:200])
+    return sum(1 for a, b in zip(composed, composed[1:], strict=False) if a.isascii() and a.isalpha() and unicodedata.combining(b))
 
 
 def _has_cjk(text: str) -> bool:
@@ -176,9 +222,8 @@ def wording(mail: Mail) -> Facts:
     yield "wording:thread", float(is_reply and threaded)
     local = next((a.local.lower() for a in message.to[:1]), "")
     yield "wording:recipient-in-subject", float(len(local) >= 4 and local not in _ROLE and local in subject.lower())
-    mixed = mixed_words(lowered)
-    yield "wording:mixed-scripts", min(1.0, mixed / 3)
     size = len(text)
+    yield "wording:mixed-scripts", min(1.0, mixed_words(lowered) / 3)
     yield "wording:hardly-any-text", float(size < 40)
     if size >= 100:
         capitals = sum(map(str.isupper, text[:5_000]))
@@ -187,8 +232,13 @@ def wording(mail: Mail) -> Facts:
         yield "wording:shouting", min(1.0, 300 * text.count("!") / max(size, 600))
         yield "wording:quotes", float(text.count("\n>") >= 2 or text.count("\n> ") >= 1)
     yield "wording:money", min(1.0, len(_MONEY.findall(lowered)) / 4)
+    stranger = Known.FREEMAIL in mail.site_known or mail.aligned is False
+    paid = bool(_MONEY.search(lowered)) and bool(_PHONE.search(text[:20_000]))
+    yield "wording:call-about-payment", float(stranger and paid and size < 3_000)
     yield "wording:crypto-address", float(bool(_CRYPTO.search(text[:20_000])))
     yield "wording:offers-removal", float(bool(_UNSUBSCRIBE.search(lowered)))
+    for kind, count in lures(f"{subject.lower()} {lowered}").items():
+        yield f"wording:lure-{kind}", count / 2
     yield "wording:foreign-addresses", float(_foreign_addresses(mail, lowered))
 
 
@@ -208,7 +258,10 @@ def structure(mail: Mail, links: Links) -> Facts:
     yield "structure:plain", float(not has_html and bool(bodies))
     if has_html:
         yield "structure:html-only", float(not has_plain)
-        yield "structure:image-mail", float(html.images + html.inline_images >= 1 and size < 60 + 60 * (html.images + html.inline_images) and size < 400)
+        yield (
+            "structure:image-mail",
+            float(html.images + html.inline_images >= 1 and size < 60 + 60 * (html.images + html.inline_images) and size < 400),
+        )
         yield "structure:html-sketch", float(html.tags < 12)
         yield "structure:forms", float(html.forms > 0)
         yield "structure:password-field", float(html.password_inputs > 0)
@@ -219,9 +272,14 @@ def structure(mail: Mail, links: Links) -> Facts:
         hidden = dict(html.hidden)
         for kind in (Hidden.TINY, Hidden.COLOUR, Hidden.OFFSCREEN):
             yield f"structure:hidden-{kind}", min(1.0, hidden.get(kind, 0) / 200)
-        poison = hidden.get(Hidden.DISPLAY, 0) + hidden.get(Hidden.TINY, 0) + hidden.get(Hidden.COLOUR, 0)
+        designed = html.tables >= 3 and html.style_length > 500 and html.tags > 80
+        poison = hidden.get(Hidden.DISPLAY, 0) * (not designed) + hidden.get(Hidden.TINY, 0) + hidden.get(Hidden.COLOUR, 0)
         yield "structure:mostly-hidden", min(1.0, poison / (3 * size + 300)) if poison > 300 else 0.0
-        yield "structure:designed", float(html.tables >= 3 and html.style_length > 500 and html.tags > 80)
+        yield "structure:designed", float(designed)
+        if mail.aligned is not None and Known.FREEMAIL in mail.site_known:
+            yield "structure:freemail-design", float(designed or html.images > 1)
+        removal = message.get("list-unsubscribe") is not None or bool(_UNSUBSCRIBE.search(message.text[-5_000:].lower()))
+        yield "structure:bulk-without-removal", float(html.images > 0 and links.foreign_unknown > 0 and not removal)
     yield "structure:zero-width", min(1.0, dict(html.hidden).get(Hidden.ZERO_WIDTH, 0) / 10) if not has_html or html.tables < 3 else 0.0
     for part in bodies:
         if part.encoding == "base64" and part.content_type == "text/plain" and part.content.isascii() and part.size > 20:
@@ -229,10 +287,14 @@ def structure(mail: Mail, links: Links) -> Facts:
             break
     yield from _attachments(mail)
     yield "structure:one-click-unsubscribe", float(message.get("list-unsubscribe-post") is not None and bool(mail.aligned))
-    yield "structure:unsubscribe-header", float(message.get("list-unsubscribe") is not None and message.get("list-unsubscribe-post") is None)
+    yield (
+        "structure:unsubscribe-header",
+        float(message.get("list-unsubscribe") is not None and message.get("list-unsubscribe-post") is None),
+    )
     yield "structure:no-mime-version", float(message.get("mime-version") is None and bool(message.get("content-type")))
-    yield "structure:no-date", float(not message.date.strip())
-    yield "structure:no-recipient", float(not message.to and not message.cc)
+    missing = [not message.from_, not message.date.strip(), not message.message_id.strip(), not message.to and not message.cc]
+    yield "structure:one-field-missing", float(sum(missing) == 1)
+    yield "structure:fields-missing", float(sum(missing) > 1)
     yield "structure:undisclosed", float(bool(message.to) and not message.to[0].domain)
     yield "structure:many-recipients", float(len(message.to) + len(message.cc) > 15)
     yield "structure:to-is-from", float(bool(message.to) and message.to[0].addr.lower() == mail.sender.addr.lower() != "")
@@ -240,10 +302,15 @@ def structure(mail: Mail, links: Links) -> Facts:
     yield "structure:raw-bytes-in-headers", float(raw_bytes)
     yield "structure:bounce", float(mail.bounce)
     yield "structure:automatic", float((message.get("auto-submitted") or "no").strip().lower() != "no")
-    yield "structure:high-priority", float((message.get("x-priority") or "3").strip()[:1] in "12" or (message.get("importance") or "").strip().lower() == "high")
+    yield (
+        "structure:high-priority",
+        float((message.get("x-priority") or "3").strip()[:1] in "12" or (message.get("importance") or "").strip().lower() == "high"),
+    )
 
 
-_RISKY = frozenset("exe scr pif com bat cmd vbs vbe js jse wsf hta lnk iso img jar msi ps1 cpl chm reg one ace z r00 arj cab gz lzh".split())
+_RISKY = frozenset(
+    "exe scr pif com bat cmd vbs vbe js jse wsf hta lnk iso img jar msi ps1 cpl chm reg one ace z r00 arj cab gz lzh".split()
+)
 _PAGES = frozenset("htm html shtml xhtml svg mht mhtml".split())
 
 
@@ -270,7 +337,9 @@ def link_facts(mail: Mail, links: Links) -> Facts:
         yield "links:none", 1.0
         return
     count = links.count
-    yield "links:popular", links.popular / count
+    hiding = links.shorteners + links.hosting + links.redirects
+    yield "links:popular", float(links.popular == count and not hiding)
+    yield "links:redirect", min(1.0, links.redirects / 2)
     yield "links:rare-suffix", min(1.0, 1.5 * links.abused / count)
     yield "links:address-literal", float(links.literal > 0)
     yield "links:shortener", min(1.0, links.shorteners / 2)
@@ -283,4 +352,5 @@ def link_facts(mail: Mail, links: Links) -> Facts:
     yield "links:all-foreign", float(links.same_site == 0 and links.foreign_unknown > 0)
     yield "links:one-target", float(count >= 3 and links.sites == 1 and links.same_site == 0)
     yield "links:many-sites", float(links.sites > 8)
+    yield "links:borrowed-images", float(links.borrowed_images > 0)
     yield "links:no-tls", links.plain_http / count

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from publicsuffixlist import PublicSuffixList
+
+from mailward.message import domains
 
 
 class Known(IntFlag):
@@ -27,6 +28,7 @@ class Known(IntFlag):
     SCHOOL = 128
     PLATFORM = 256  # sends mail for others
     PROVIDER = 512  # carries the mail of many people
+    IMAGES = 1024  # anybody can put a picture there
 
 
 DATA = resources.files("mailward.content") / "data"
@@ -43,22 +45,10 @@ def _table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint16]]:
     return np.load(folder / "domain_keys.npy", mmap_mode="r"), np.load(folder / "domain_flags.npy", mmap_mode="r")
 
 
-@cache
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList(only_icann=False)
-
-
 @lru_cache(1 << 14)
 def registrable(host: str) -> str:
     """Return the part of a host name somebody registered, private suffixes included; the host itself where there is none."""
-    if not host or len(host) > 253 or host.replace(".", "").isdigit():
-        return host
-    return str(_suffixes().privatesuffix(host) or host)
-
-
-@lru_cache(1 << 14)
-def public_suffix(host: str) -> str:
-    return str(_suffixes().publicsuffix(host) or "")
+    return domains.registrable(host) or host
 
 
 @lru_cache(1 << 14)
@@ -91,7 +81,8 @@ class Brand:
     labels: frozenset[str]
 
 
-def _lines(name: str) -> list[str]:
+def lines(name: str) -> list[str]:
+    """Return the lines of a packaged list without comments."""
     text = (DATA / name).read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
@@ -99,7 +90,7 @@ def _lines(name: str) -> list[str]:
 @cache
 def abused_suffixes() -> dict[str, float]:
     """Top-level domains with far more spam than wanted mail, and how much so (0 to 1)."""
-    return {name: float(strength) for name, strength in (line.rsplit(" ", 1) for line in _lines("abused_tlds.txt"))}
+    return {name: float(strength) for name, strength in (line.rsplit(" ", 1) for line in lines("abused_tlds.txt"))}
 
 
 @lru_cache(1 << 14)
@@ -111,4 +102,6 @@ def abuse(host: str) -> float:
 
 @cache
 def brands() -> tuple[Brand, ...]:
-    return tuple(Brand(name.strip(), frozenset(labels.split())) for name, _, labels in (line.partition(":") for line in _lines("brands.txt")))
+    return tuple(
+        Brand(name.strip(), frozenset(labels.split())) for name, _, labels in (line.partition(":") for line in lines("brands.txt"))
+    )

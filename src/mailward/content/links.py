@@ -15,6 +15,11 @@ _URL = re2.compile(r"^(?i:(https?|ftp):)?[/\\]{2}(?:([^/?#\\@]*)@)?(\[[0-9a-fA-F
 _LITERAL = re2.compile(r"^(?:\[.*\]|\d{1,3}(?:\.\d{1,3}){3}|\d{8,10}|0x[0-9a-f]{6,8})$")
 _RANDOM = re2.compile(r"[A-Za-z0-9]{24,}")
 _NAMED = re2.compile(r"^\W*(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,24})(?:[/?:#\s]|$)")
+_REDIRECT = re2.compile(
+    r"(?:[a-z0-9.-]+\.)?(?:google\.[a-z.]+(?:/url\?|/amp/|/search\?.*btnI)|googleadservices\.com/|bing\.com/ck/|linkedin\.com/(?:slink|redir)|youtube\.com/redirect|"
+    r"facebook\.com/(?:l\.php|flx)|l\.facebook\.com/|translate\.google\.[a-z.]+/translate|[a-z0-9-]+\.translate\.goog/|duckduckgo\.com/l/|baidu\.com/link|yandex\.[a-z]+/redirect|"
+    r"adservice\.google\.[a-z.]+/|doubleclick\.net/|shoutout\.wix\.com/|slack-redir\.net/|t\.umblr\.com/redirect|out\.reddit\.com/|medium\.com/r/|page\.link/?\?)"
+)
 _TARGETS = frozenset(("a", "area", "form", "text", "meta", "base", "iframe"))
 
 
@@ -34,6 +39,8 @@ class Links:
     random: int = 0
     foreign_unknown: int = 0  # neither the sender's nor popular
     plain_http: int = 0
+    redirects: int = 0  # popular sites that send a visitor on to anywhere
+    borrowed_images: int = 0  # pictures from places where anybody can put one
     sites: int = 0
     hosts: tuple[str, ...] = ()
 
@@ -48,6 +55,8 @@ def look_at_links(message: Message, site: str) -> Links:
             _count(result, link, match.groups(), site, sites, hosts)
             if result.count >= MAX_LINKS:
                 break
+        elif link.tag == "img" and result.borrowed_images == 0 and (match := _URL.match(link.url)):
+            result.borrowed_images += Known.IMAGES in known_host((match.group(3) or "").lower().rstrip("."))
     result.sites = len(sites)
     result.hosts = tuple(hosts)
     return result
@@ -61,21 +70,25 @@ def _count(result: Links, link: Link, groups: tuple[str | None, ...], site: str,
     result.count += 1
     target = registrable(host)
     what = known_host(host)
-    sites.add(target)
+    if Known.PLATFORM not in what:
+        sites.add(target)
     hosts[host] = None
     result.same_site += target == site
-    popular = Known.POPULAR in what and not what & (Known.HOSTING | Known.SHORTENER | Known.DYNAMIC)
+    redirect = bool(_REDIRECT.match(f"{host}{rest[:80]}"))
+    result.redirects += redirect
+    popular = Known.POPULAR in what and not redirect and not what & (Known.HOSTING | Known.SHORTENER | Known.DYNAMIC)
+    platform = Known.PLATFORM in what  # trackers of a sending service: how wanted newsletters link, too
     result.popular += popular
     result.abused += abuse(host)
     result.literal += bool(_LITERAL.match(host))
-    result.shorteners += Known.SHORTENER in what
-    result.hosting += bool(what & (Known.HOSTING | Known.DYNAMIC))
-    result.foreign_unknown += target != site and not popular and not what & Known.PLATFORM
+    result.shorteners += Known.SHORTENER in what and not platform
+    result.hosting += bool(what & (Known.HOSTING | Known.DYNAMIC)) and not platform
+    result.foreign_unknown += target != site and not popular and not platform
     result.userinfo += bool(userinfo)
     result.ports += port not in ("", "80", "443")
     result.encoded += "%" in host or "\\" in link.url
-    result.random += bool(_RANDOM.search(rest[:300])) and not popular and target != site
+    result.random += bool(_RANDOM.search(rest[:300])) and not popular and not platform and target != site
     result.plain_http += scheme.lower() == "http"
     named = _NAMED.match(link.text[:200].lower()) if link.text and link.tag == "a" else None
     if named and registrable(named.group(1)) not in (target, site) and "." in named.group(1):
-        result.deceiving += not what & Known.PLATFORM
+        result.deceiving += not platform

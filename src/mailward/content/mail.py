@@ -16,7 +16,7 @@ class Mail:
     origin: Origin
     envelope: Envelope
     auth: Authentication
-    sender: Address  # the first visible From address, empty where there is none
+    sender: Address  # the first visible From address with a domain, empty where there is none
     site: str  # registrable domain of the visible sender
     site_known: Known
     mail_from_site: str  # registrable domain of the envelope sender, "" unknown or null
@@ -24,7 +24,7 @@ class Mail:
     client_site: str  # registrable domain of the client's verified name, "" for none
     message_id_host: str
     aligned: bool | None  # sender authenticated for its visible domain; None: nothing was checked
-    bounce: bool  # null sender or a delivery report
+    bounce: bool  # a delivery report, or what a mail system writes with the null sender
 
 
 _EMPTY = Address("", "", "")
@@ -35,7 +35,7 @@ def aligned(site: str, auth: Authentication) -> bool | None:
     """Return whether DMARC, or aligned DKIM or SPF, authenticated the visible domain (RFC 7489 3.1, relaxed)."""
     if auth.dmarc is Outcome.PASS:
         return True
-    if any(registrable(domain) == site for domain in auth.dkim_domains):
+    if any(registrable(domain) == site or _google_default(domain, site) for domain in auth.dkim_domains):
         return True
     if auth.spf is Outcome.PASS and auth.spf_domain and registrable(auth.spf_domain) == site:
         return True
@@ -46,15 +46,21 @@ def aligned(site: str, auth: Authentication) -> bool | None:
     return None
 
 
+def _google_default(domain: str, site: str) -> bool:
+    """Google signs for a customer without a key of its own as `example-com.20230601.gappssmtp.com`."""
+    return domain.endswith(".gappssmtp.com") and domain.partition(".")[0] == site.replace(".", "-")
+
+
 def look_at(message: Message, origin: Origin, envelope: Envelope, auth: Authentication) -> Mail:
     """Work out who the message says it is from and who handed it over."""
-    sender = message.from_[0] if message.from_ else _EMPTY
+    sender = next((a for a in message.from_ if a.domain), message.from_[0] if message.from_ else _EMPTY)
     client = (origin.name or "").lower().rstrip(".")
     site = registrable(sender.domain)
     mail_from = envelope.mail_from if envelope.mail_from is not None else ""
     message_id = message.message_id.strip().strip("<>")
     report = any(part.content_type == "multipart/report" for part in message.parts[:2])
     null = envelope.mail_from == "" or (envelope.mail_from is None and (message.return_path or "").strip() == "<>")
+    daemon = sender.local.lower() in ("mailer-daemon", "postmaster", "mail-daemon", "maildeliverysubsystem")
     return Mail(
         message=message,
         origin=origin,
@@ -68,7 +74,7 @@ def look_at(message: Message, origin: Origin, envelope: Envelope, auth: Authenti
         client_site=registrable(client),
         message_id_host=message_id.rpartition("@")[2].lower().rstrip(".> "),
         aligned=aligned(site, auth) if site else None,
-        bounce=null or report,
+        bounce=report or (daemon and (null or envelope.mail_from is None)) or (null and not message.html.tags),
     )
 
 

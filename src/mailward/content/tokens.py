@@ -9,6 +9,7 @@ inside Latin words, digits to one digit.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +34,10 @@ _PAIR = np.uint64(0xC2B2AE3D27D4EB4F)
 _GRAM = np.uint64(0x165667B19E3779F9)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 
+_STACKED = re.compile(
+    r"(?<=[a-z])[\u0300-\u036f\u0483-\u0489\u0730-\u074a\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)  # marks no language puts there
+
 SPACE, LETTER, DIGIT, SINGLE, MARK = 0, 1, 2, 3, 4
 
 
@@ -53,7 +58,13 @@ def _classes() -> npt.NDArray[np.uint8]:
     for code in range(0x10000):
         char = chr(code)
         category = unicodedata.category(char)
-        if 0x2E80 <= code <= 0x31FF or 0x3400 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0x0E00 <= code <= 0x0EFF or 0x1000 <= code <= 0x109F:
+        if (
+            0x2E80 <= code <= 0x31FF
+            or 0x3400 <= code <= 0x9FFF
+            or 0xF900 <= code <= 0xFAFF
+            or 0x0E00 <= code <= 0x0EFF
+            or 0x1000 <= code <= 0x109F
+        ):
             table[code] = SINGLE if category[0] in "LNM" else SPACE
         elif category[0] == "L" or category[0] == "M" or char in "'’":
             table[code] = LETTER
@@ -72,7 +83,7 @@ def fold(text: str) -> str:
         return text.lower()
     if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
-    return folded(text.lower())[:MAX_CHARS]
+    return _STACKED.sub("", folded(text.lower()))[:MAX_CHARS]
 
 
 @dataclass(frozen=True, slots=True)

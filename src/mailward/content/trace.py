@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from functools import lru_cache
 
 import re2
 
@@ -15,13 +16,17 @@ _GENERIC = re2.compile(
     r"\d{1,3}[-.x_]\d{1,3}[-.x_]\d{1,3}[-.x_]\d{1,3}|(?:^|[-.\d])(?:dyn|dynamic|dhcp|dial(?:up|in)?|ppp|pppoe|pool|adsl|[avsx]?dsl|cable|client|customer|"
     r"cpe|broadband|user|home|resnet|wireless|mobile|gprs|umts|lte|fiber|ftth|ip)[-.\d]|\d{9,12}|[0-9a-f]{8}\."
 )
-_RENTED = re2.compile(r"(?:googleusercontent|compute|amazonaws|cloudapp|vultr|linode|contabo|ovh|hosted-by|static|vps|host)[-.\d]|colocrossing|(?:^|\.)ptr\.")
+_RENTED = re2.compile(
+    r"(?:googleusercontent|compute|amazonaws|cloudapp|vultr|linode|contabo|ovh|hosted-by|static|vps|host)[-.\d]|colocrossing|(?:^|\.)ptr\."
+)
 _NOT_A_NAME = re2.compile(r"^\[?\d{1,3}(?:\.\d{1,3}){3}\]?$")
 _MAILER_BULK = re2.compile(
     r"(?i)the bat|foxmail|dreammail|leaf ?phpmailer|phpmailer|mass|bulk|blast|sendblaster|atomic|group ?mail|advanced mass|supermailer|turbo|xmailer|e-?mail sender|"
     r"diffondi|dynamic mail|mailout|ecampaign|webmailer|chilkat|indy|delphi|codeignitor|java ?mail"
 )
-_OUTLOOK_ID = re2.compile(r"^<?[0-9a-f]{12}\$[0-9a-f]{8}\$[0-9a-f]{8}@|^<?[0-9A-Z]{16,40}@|^<?[\w.+=-]+@[\w.-]*(?:outlook|prod|exch|local|lan|corp)")
+_OUTLOOK_ID = re2.compile(
+    r"^<?[0-9a-f]{12}\$[0-9a-f]{8}\$[0-9a-f]{8}@|^<?[0-9A-Z]{16,40}@|^<?[\w.+=-]+@[\w.-]*(?:outlook|prod|exch|local|lan|corp)"
+)
 
 
 def trace_facts(mail: Mail) -> Iterator[tuple[str, float]]:
@@ -34,6 +39,9 @@ def trace_facts(mail: Mail) -> Iterator[tuple[str, float]]:
 def _client(mail: Mail) -> Iterator[tuple[str, float]]:
     name, helo = mail.client_name, mail.origin.helo.lower().rstrip(".")
     if mail.origin.address is None:
+        return
+    if _inside(mail.origin.address):
+        yield "trace:local", 1.0
         return
     what = known_host(name) if name else Known(0)
     trusted = bool(what & (Known.PLATFORM | Known.PROVIDER))
@@ -52,23 +60,21 @@ def _client(mail: Mail) -> Iterator[tuple[str, float]]:
             yield "trace:helo-fits", float(same and not trusted)
             yield "trace:helo-foreign", float(not same and not trusted)
         yield "trace:helo-is-sender", float(registrable(helo) == mail.site != "" and mail.origin.name == "")
-        borrowed = bool(known_host(helo) & (Known.FREEMAIL | Known.PROVIDER | Known.POPULAR)) and not trusted
+        borrowed = bool(known_host(helo) & (Known.FREEMAIL | Known.PROVIDER)) and not trusted
         yield "trace:helo-borrowed", float(borrowed and mail.origin.name is not None and registrable(helo) != mail.client_site)
     freemail = Known.FREEMAIL in mail.site_known
-    yield "trace:freemail-not-from-there", float(freemail and mail.aligned is not True and not trusted and mail.origin.name is not None and mail.client_site != mail.site)
+    yield (
+        "trace:freemail-not-from-there",
+        float(freemail and mail.aligned is not True and not trusted and mail.origin.name is not None and mail.client_site != mail.site),
+    )
 
 
 def _path(mail: Mail) -> Iterator[tuple[str, float]]:
     below = mail.message.received[mail.origin.hop + 1 :]
     yield "trace:direct", float(not below and mail.origin.address is not None)
-    private = odd = named = 0
+    private = named = 0
     for hop in below[:15]:
-        if hop.address:
-            try:
-                private += ipaddress.ip_address(hop.address).is_private
-            except ValueError:
-                odd += 1
-        odd += bool(hop.helo) and "." not in hop.helo and not hop.helo.startswith("[") and hop.helo != "localhost" and not hop.address
+        private += hop.address is not None and _inside(hop.address)
         named += hop.protocol in ("HTTP", "HTTPS", "MAPI")
     yield "trace:inside-hops", float(private > 0)
     yield "trace:by-web", float(named > 0)
@@ -82,9 +88,22 @@ def _mailer(mail: Mail) -> Iterator[tuple[str, float]]:
     mailer = (message.get("x-mailer") or message.get("user-agent") or "")[:200]
     yield "trace:bulk-mailer", float(bool(mailer) and bool(_MAILER_BULK.search(mailer)))
     outlook = "outlook" in mailer.lower()
-    yield "trace:outlook-forged", float(outlook and bool(mail.message.message_id) and not _OUTLOOK_ID.search(mail.message.message_id.strip()))
+    yield (
+        "trace:outlook-forged",
+        float(outlook and bool(mail.message.message_id) and not _OUTLOOK_ID.search(mail.message.message_id.strip())),
+    )
     yield "trace:mimeole-alone", float(message.get("x-mimeole") is not None and not mailer)
     yield "trace:by-script", float(message.get("x-php-originating-script") is not None or message.get("x-php-script") is not None)
     yield "trace:personal-mailer", float(message.get("user-agent") is not None)
     yield "trace:old-signature", float(message.get("domainkey-signature") is not None and message.get("dkim-signature") is not None)
     yield "trace:signed", float(message.get("dkim-signature") is not None)
+
+
+@lru_cache(1 << 12)
+def _inside(address: str) -> bool:
+    """Whether the address is of a private network or this machine (documentation ranges count as public)."""
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_loopback or parsed.is_link_local or any(parsed in network for network in _PRIVATE if network.version == parsed.version)
+
+
+_PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")]

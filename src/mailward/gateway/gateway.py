@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mailward import storage
+from mailward import content, storage
 from mailward.auth import Authentication
 from mailward.auth.model import UNCHECKED
 from mailward.gateway.identity import new_id
 from mailward.gateway.journal import Journal
+from mailward.gateway.local import load_local, local_file
 from mailward.gateway.settings import Settings
 from mailward.message import Envelope, Html, Message, parse
 from mailward.policy import Action, Policy
@@ -23,6 +24,7 @@ from mailward.scan.assessment import Assessment, SenderIp
 from mailward.scan.decide import decide
 from mailward.scan.verdict import Hit, Kind, Reason, Verdict
 
+LOCAL_AGE = 1.0  # seconds a worker may judge by an old local model
 SLOW_MS = 2_000.0  # a judgement that took longer is marked, so that it can be found
 
 log = logging.getLogger("mailward.gateway")
@@ -48,6 +50,8 @@ class Gateway:
         self.local = local
         self.site = Site.of(policy)
         self.journal = Journal(settings.storage_url)
+        self._looked = 0.0
+        self._local_written = 0
 
     @classmethod
     def open(cls, settings: Settings, policy: Policy | None = None) -> Gateway:
@@ -55,12 +59,12 @@ class Gateway:
 
         Raises StorageError or PolicyError when the stored policy cannot be read.
         """
-        model = _load_model()
-        return cls(settings, policy or stored_policy(settings), model, _load_local(settings, model))
+        return cls(settings, policy or stored_policy(settings), content.load(), load_local(settings))
 
     def judge(self, raw: bytes, envelope: Envelope, id: str = "", now: float | None = None) -> Judgement:
         """Parse, assess and decide. Never raises: whatever goes wrong is an unscannable message that names the error."""
         started = time.perf_counter()
+        self._follow_reports(started)
         now = time.time() if now is None else now
         id = id or new_id(now)
         message = _unread(len(raw))
@@ -74,6 +78,21 @@ class Gateway:
             assessment = replace(assessment, findings=(*assessment.findings, "limit:time"))
         verdict = self._decide(assessment)
         return Judgement(message, assessment, verdict, (time.perf_counter() - started) * 1000)
+
+    def _follow_reports(self, now: float) -> None:
+        """Take up a new local model within LOCAL_AGE seconds of a report; one that cannot be read is left alone."""
+        if now < self._looked + LOCAL_AGE:
+            return
+        self._looked = now
+        try:
+            written = local_file(self.settings).stat().st_mtime_ns
+            if written != self._local_written:
+                self.local = load_local(self.settings)
+                self._local_written = written
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            log.warning("the local model cannot be read, the old one stays in force: %s", error)
 
     def _decide(self, assessment: Assessment) -> Verdict:
         try:
@@ -96,7 +115,7 @@ class Gateway:
     def reload(self) -> None:
         """Take up the policy and the local model that are stored now. On an error the old ones stay in force, and it is raised."""
         policy = stored_policy(self.settings)
-        local = _load_local(self.settings, self.model)
+        local = load_local(self.settings)
         self.policy, self.site, self.local = policy, Site.of(policy), local
 
 
@@ -110,27 +129,6 @@ def stored_policy(settings: Settings) -> Policy:
     finally:
         store.close()
     return Policy.from_toml(version.toml, f"stored policy {version.n}") if version else Policy()
-
-
-def _load_model() -> Model:
-    from mailward import content
-
-    load = getattr(content, "load", None)
-    if load is None:
-        return _Silent()
-    model: Model = load()
-    return model
-
-
-class _Silent:
-    name = "none"
-
-    def score(self, *_: Any) -> tuple[Any, ...]:
-        return ()
-
-
-def _load_local(settings: Settings, model: Model) -> Any:
-    _ = settings, model
 
 
 def _words(error: Exception) -> str:

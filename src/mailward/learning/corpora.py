@@ -55,9 +55,12 @@ def unpacked(path: Path) -> Path:
     import zstandard
 
     cache_folder().mkdir(parents=True, exist_ok=True)
-    with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            archive.extractall(cache_folder(), filter="data")
+    with (
+        path.open("rb") as packed,
+        zstandard.ZstdDecompressor().stream_reader(packed) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as archive,
+    ):
+        archive.extractall(cache_folder(), filter="data")
     stamp.write_text(mark)
     return target
 

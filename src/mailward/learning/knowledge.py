@@ -25,11 +25,17 @@ _JSON = (
 _MAPS = (
     ("freemail/free.txt", Known.FREEMAIL),
     ("freemail/disposable.txt", Known.DISPOSABLE),
-    ("rspamd/redirectors.inc", Known.SHORTENER),
     ("rspamd/dmarc_whitelist_new.inc", Known.POPULAR),
     ("rspamd/spf_dkim_whitelist.inc", Known.POPULAR),
 )
-_OWN = (("sending_platforms.txt", Known.PLATFORM), ("mailbox_providers.txt", Known.PROVIDER))
+_OWN = (("sending_platforms.txt", Known.PLATFORM), ("mailbox_providers.txt", Known.PROVIDER), ("image_hosts.txt", Known.IMAGES))
+# Sites of the lists of places to put a page that are first of all places of their own: a link to them says little.
+_NOT_HOSTING = (
+    "twitter.com facebook.com instagram.com youtube.com reddit.com docusign.com icloud.com discord.com slack.com github.com gitlab.com "
+    "doubleclick.net zendesk.com canva.com genius.com archive.org cdn.fbsbx.com graph.microsoft.com track.adform.net xiti.com "
+    "atlassian.net box.com trello.com tumblr.com wordpress.com attachments.office.net nt.embluemail.com t.m1.email.samsung.com"
+).split()
+_NOT_POPULAR = ("example.com", "example.net", "example.org")  # documentation names, much asked for
 
 
 def _names(lines: Iterable[str]) -> Iterable[str]:
@@ -51,6 +57,10 @@ def build(public: Path, own: Path, out: Path) -> int:
     for file, flag in _OWN:
         for name in _names((own / file).read_text(encoding="utf-8").splitlines()):
             flags[name] |= flag
+    for name in _NOT_HOSTING:
+        flags[name] &= ~(Known.HOSTING | Known.SHORTENER)
+    for name in _NOT_POPULAR:
+        flags.pop(name, None)
     pairs = sorted((domain_key(name), value) for name, value in flags.items())
     np.save(out / "domain_keys.npy", np.array([key for key, _ in pairs], np.uint64))
     np.save(out / "domain_flags.npy", np.array([value for _, value in pairs], np.uint16))

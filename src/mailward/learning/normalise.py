@@ -47,7 +47,14 @@ SOURCES: dict[str, Source] = {
         r"listman\.redhat\.com|osdn\.com|pro-ns\.net|minder\.net|ssz\.com|algebra\.com|kluge\.net|python\.org|uiuc\.edu)$|"
         r"^(localhost|phobos|usw-sf-list\d*\.sourceforge\.net|lists\.sourceforge\.net|mandark)",
         drop=_LIST_ADDED,
-        masks=((b"zzzz@", b"user@"), (b"yyyy", b"user"), (b"netnoteinc", b"example"), (b"slashnull", b"example"), (b"taint.org", b"example.com"), (b"jmason", b"user")),
+        masks=(
+            (b"zzzz@", b"user@"),
+            (b"yyyy", b"user"),
+            (b"netnoteinc", b"example"),
+            (b"slashnull", b"example"),
+            (b"taint.org", b"example.com"),
+            (b"jmason", b"user"),
+        ),
         tags=True,
     ),
     "csdmc2010": Source(
@@ -63,7 +70,7 @@ SOURCES: dict[str, Source] = {
         masks=((b"phishing@pot", _MASKED[0]), (b"rodrigo-f-p", _MASKED[1])),
     ),
     "foff_milter": Source(
-        hops=r"^(juliett|hotel)\b|^mx\.google\.com$|^mail-[a-z0-9-]+\.google\.com$",
+        hops=r"^(juliett|hotel)\b|^mail\.example\.com$|^mx\.google\.com$|^mail-[a-z0-9-]+\.google\.com$",
         authserv=("*",),
         masks=((b"mstowe", _MASKED[1]), (b"baddomain.com", b"example.com"), (b"<domain>", b"example.com"), (b"<email>", _MASKED[0])),
     ),
@@ -71,7 +78,9 @@ SOURCES: dict[str, Source] = {
         hops=r"(^|\.)(lfdr\.de|osuosl\.org|linuxdriverproject\.org)$|^localhost", authserv=("*",), drop=_LIST_ADDED, is_list=True, tags=True
     ),
     "linux_nvdimm": Source(hops=r"(^|\.)(lfdr\.de|01\.org)$|^localhost", drop=_LIST_ADDED, is_list=True, tags=True, authserv=("*",)),
-    "usrp_users": Source(hops=r"(^|\.)(lfdr\.de|emwd\.com|ettus\.com|localhost)$|^localhost", authserv=("*",), drop=_LIST_ADDED, is_list=True, tags=True),
+    "usrp_users": Source(
+        hops=r"(^|\.)(lfdr\.de|emwd\.com|ettus\.com|localhost)$|^localhost", authserv=("*",), drop=_LIST_ADDED, is_list=True, tags=True
+    ),
     "synthetic_ham": Source(authserv=("*",)),
     "sisimai_bounces": Source(),
     "ha_mail_packages": Source(),
@@ -94,13 +103,18 @@ _BY = re.compile(rb"\bby\s+([^\s;()]+)", re.I)
 _FROM = re.compile(rb"^received:\s*from\s+([^\s;()]+)", re.I)
 _TAG = re.compile(rb"^((?:re|fwd?|aw|sv|tr|antwort|subject)\s*(?:\[\d+\])?:\s*)*\[[^\]]{2,40}\]\s*", re.I)
 _SPAM_TAG = re.compile(rb"\[spam[^\]]*\]\s*|\*+\s*spam\s*\*+\s*", re.I)
-_FOOTER = re.compile(rb"\r?\n(?:_{20,}|-{20,}|={20,})\s*\r?\n[^\n]*(?:mailing list|maillist|list-?serv|unsubscribe|Sponsored by|sf\.net)", re.I)
+_FOOTER = re.compile(
+    rb"\r?\n(?:_{20,}|-{20,}|={20,})\s*\r?\n[^\n]*(?:mailing list|maillist|list-?serv|unsubscribe|Sponsored by|sf\.net)", re.I
+)
 _LIST_LINES = re.compile(rb"\n[^\n]*(?:mailing list|To unsubscribe)[^\n]*\n", re.I)
-_VIA = re.compile(rb"\s+via\s+[\w .-]+(?=\"?\s*<)", re.I)
+_LOOPBACK = r"^\[?(?:127\.0\.0\.1|::1|IPv6:::1)\]?$"
+_VIA = re.compile(rb"\s+via\s+[\w .-]+\"?\s*<", re.I)
 
 
 def split(raw: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Split into header fields (lower-case name, whole field with its line ends) and body; mbox "From " lines are dropped."""
+    if b"\n" not in raw:
+        raw = raw.replace(b"\r", b"\n")
     while raw.startswith((b"From ", b">From ")):
         raw = raw.partition(b"\n")[2]
     fields: list[tuple[bytes, bytes]] = []
@@ -122,8 +136,8 @@ def split(raw: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
 
 
 def _receiving_hop(fields: list[tuple[bytes, bytes]], hops: str) -> tuple[int, int]:
-    """Index of the Received field written when the mail entered the collection, and of the one above it; -1 if there is none."""
-    own = re.compile(hops)
+    """Index of the Received field written when the mail entered the collection (lines above are dropped), and of the own one above it."""
+    own = re.compile(rf"{hops}|{_LOOPBACK}")
     found = above = -1
     for index, (name, field) in enumerate(fields):
         if name != b"received":
@@ -135,8 +149,8 @@ def _receiving_hop(fields: list[tuple[bytes, bytes]], hops: str) -> tuple[int, i
         giver = _FROM.match(field)
         found, above = index, found
         if giver and not own.search(giver.group(1).decode("latin-1").lower().rstrip(".")):
-            break
-    return found, above
+            return found, above
+    return found + 1, above  # the deepest own hop names no foreign giver: it tells nothing of the sender
 
 
 def normalise(entry: Entry, raw: bytes | None = None) -> Sample:
@@ -144,6 +158,8 @@ def normalise(entry: Entry, raw: bytes | None = None) -> Sample:
     source = SOURCES.get(entry.source, Source())
     fields, body = split(read(entry) if raw is None else raw)
     hop, above = _receiving_hop(fields, source.hops) if entry.source in SOURCES else (-1, -1)
+    if source.is_list:
+        fields = _unmunged(fields)
     kept = [
         (name, _clean(name, field, source))
         for index, (name, field) in enumerate(fields)
@@ -178,11 +194,15 @@ def _clean(name: bytes, field: bytes, source: Source) -> bytes:
         head, _, value = field.partition(b":")
         value = _SPAM_TAG.sub(b"", value.strip())
         if source.tags:
-            value = _TAG.sub(lambda m: (m.group(1) or b""), value, count=1)
+            value = _TAG.sub(lambda m: m.group(1) or b"", value, count=1)
         return head + b": " + value.rstrip() + b"\n"
-    if name == b"from" and source.is_list:
-        return _VIA.sub(b"", field)
     return field
+
+
+def _unmunged(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Undo what a list does to From for the sake of DMARC: "X via List" <the list> with the sender in Reply-To."""
+    answer = next((field.partition(b":")[2] for name, field in fields if name == b"reply-to"), None)
+    return [(name, b"From:" + answer if name == b"from" and answer and _VIA.search(field) else field) for name, field in fields]
 
 
 def _without_footer(body: bytes) -> bytes:

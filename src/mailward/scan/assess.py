@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from mailward.auth import Authentication
 from mailward.auth.results import recorded
 from mailward.message import Envelope, Message
+from mailward.message.domains import registrable
 from mailward.message.origin import Origin, origin
 from mailward.policy import DomainList, Policy
 from mailward.policy.addresses import canonical_address
@@ -53,7 +54,7 @@ class Site:
 def assess(message: Message, envelope: Envelope, site: Site, model: Model, local: Any, now: float, id: str) -> Assessment:
     """Gather the facts of one message. `now` in seconds since 1970; `local` is the site's own model or None."""
     source = origin(message, envelope, site.own_networks)
-    auth = recorded(message, site.authserv_ids, source.hop)
+    auth = recorded_for(message, envelope, source, site)
     contributions = tuple(
         [share for share in model.score(message, source, envelope, auth, local) if share.value]
     )  # a share of 0 says nothing
@@ -83,6 +84,18 @@ def assess(message: Message, envelope: Envelope, site: Site, model: Model, local
         local_reports=int(getattr(local, "reports", 0) or 0),
         extra={"direction": _direction(senders, envelope, site)},
     )
+
+
+def recorded_for(message: Message, envelope: Envelope, source: Origin, site: Site) -> Authentication:
+    """The authentication results to believe: those of the servers the policy names.
+
+    For a stored message with no server named, those of the host that took it from outside: whoever reads a mailbox trusts the server that filled it.
+    """
+    ids = site.authserv_ids
+    if not ids and envelope.way_in == "file" and 0 <= source.hop < len(message.received):
+        host = message.received[source.hop].by
+        ids = (registrable(host) or host,) if host else ()
+    return recorded(message, ids, source.hop)
 
 
 def _kept(text: str, length: int) -> str:

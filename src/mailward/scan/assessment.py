@@ -6,21 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mailward.auth import Authentication
+from mailward.content.contribution import Contribution
+
+__all__ = ["Assessment", "Contribution", "RatedUrl", "SenderIp", "Unchecked"]
 
 Unchecked = Literal["unchecked"]
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """One named share of a score. `text` is a sentence for an administrator.
-
-    `name` is "group:thing" in lower case ("headers:date-in-future", "words:body"); the values of a score's contributions
-    sum to the score exactly (`math.fsum`).
-    """
-
-    name: str
-    value: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,18 @@
+"""One named share of a score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One named share of a score. `text` is a sentence for an administrator.
+
+    `name` is "group:thing" in lower case ("trace:helo-address", "words:body"); the values of a score's contributions
+    sum to the score exactly (`math.fsum`).
+    """
+
+    name: str
+    value: float
+    text: str

@@ -1,0 +1,144 @@
+"""The spam score: shipped weights, applied to the evidence of one message, as named contributions.
+
+Score = start + facts + wording. A fact contributes weight times value. The wording of all places together gives one number
+(a linear model over hashed tokens, divided by the root of their count), pressed into +-CAP, then weighted by how far wording can be trusted for a message of this
+form and sender, and shared out to the places in proportion. `local` (learned from this site's own reports) comes on top.
+The contributions sum to the score exactly, because the score is defined as their sum.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mailward.auth import Authentication
+from mailward.content.contribution import Contribution
+from mailward.content.evidence import PLACES, Evidence, gather
+from mailward.content.knowledge import DATA
+from mailward.content.local import LocalModel, features
+from mailward.content.tokens import Tokens
+from mailward.message import Envelope, Message
+from mailward.message.origin import Origin
+
+CAP = 6.0  # the wording alone never says more than this, before its weight
+TOLD_WORDS = 4  # words named in an explanation
+_PLACE_NAMES = {"subject": "subject", "body": "text", "names": "display and file names", "hosts": "link hosts"}
+
+
+class Weights(msgspec.Struct, frozen=True):
+    """What training decides, besides the wording itself (which lies in a file of its own, one half-precision number a bucket)."""
+
+    name: str
+    start: float
+    facts: dict[str, float]
+    wording_bias: float
+    wording_for_spam: tuple[float, ...]  # by form, then the same for a proven sender
+    wording_against: float
+
+
+@dataclass(frozen=True, slots=True)
+class FactMeaning:
+    sign: int
+    prior: float
+    text: str
+
+
+@cache
+def meanings() -> dict[str, FactMeaning]:
+    """The sentence, sign and prior weight of every fact."""
+    with Path(str(DATA / "facts.toml")).open("rb") as file:
+        return {name: FactMeaning(int(row["sign"]), float(row["prior"]), str(row["text"])) for name, row in tomllib.load(file).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained model. Read-only and shared by all workers of a machine."""
+
+    weights: Weights
+    buckets: npt.NDArray[np.float16]
+
+    @property
+    def name(self) -> str:
+        return self.weights.name
+
+    def score(
+        self, message: Message, origin: Origin, envelope: Envelope, auth: Authentication, local: LocalModel | None = None
+    ) -> tuple[Contribution, ...]:
+        """Return the contributions of a message; their sum is its spam score."""
+        evidence = gather(message, origin, envelope, auth)
+        contributions = self.judge(evidence)
+        if local is None or not local.reports:
+            return contributions
+        return (*contributions, local.contribution(features(message, origin.hop, evidence)))
+
+    def judge(self, evidence: Evidence) -> tuple[Contribution, ...]:
+        """Return the contributions of gathered evidence."""
+        told = meanings()
+        weights = self.weights.facts
+        shares = [Contribution("start", self.weights.start, "Where every message starts before anything is known of it.")]
+        shares += [
+            Contribution(name, weights[name] * value, told[name].text) for name, value in evidence.facts.items() if weights.get(name)
+        ]
+        shares += self._wording(evidence)
+        return tuple(shares)
+
+    def _wording(self, evidence: Evidence) -> list[Contribution]:
+        count = sum(tokens.features.size for tokens in evidence.wording)
+        if not count:
+            return []
+        sums = [float(self.buckets[tokens.features].sum(dtype=np.float32)) / math.sqrt(count) for tokens in evidence.wording]
+        total = math.fsum(sums) + self.weights.wording_bias
+        pressed = CAP * math.tanh(total / CAP)
+        if pressed > 0:
+            trust = self.weights.wording_for_spam[evidence.form + (3 if evidence.proven else 0)]
+        else:
+            trust = self.weights.wording_against
+        factor = trust * (pressed / total if total else 1.0)
+        shares = [Contribution("words:habit", factor * self.weights.wording_bias, "How often mail of any wording is wanted.")]
+        for place, tokens, value in zip(PLACES, evidence.wording, sums, strict=True):
+            if value:
+                shares.append(Contribution(f"words:{place}", factor * value, self._sentence(place, tokens, value)))
+        return shares
+
+    def _sentence(self, place: str, tokens: Tokens, value: float) -> str:
+        side = "unwanted" if value > 0 else "wanted"
+        sentence = f"The wording of the {_PLACE_NAMES[place]} is that of {side} mail"
+        if not tokens.words.size:
+            return sentence + "."
+        strength = self.buckets[tokens.words] * np.float16(1 if value > 0 else -1)
+        strongest = np.argsort(-strength)[: 3 * TOLD_WORDS]
+        words = dict.fromkeys(
+            tokens.text[tokens.starts[i] : tokens.ends[i]][:20]
+            for i in strongest.tolist()
+            if strength[i] > 0 and tokens.ends[i] - tokens.starts[i] > 1
+        )
+        told = ", ".join(list(words)[:TOLD_WORDS])
+        return f"{sentence}: {told}." if told else sentence + "."
+
+
+@cache
+def load(folder: Path | None = None) -> Model:
+    """Load a model from a folder, the shipped one by default. The wording is memory-mapped."""
+    folder = folder or Path(str(DATA / "model"))
+    weights = msgspec.json.decode((folder / "weights.json").read_bytes(), type=Weights)
+    return Model(weights, np.load(folder / "wording.npy", mmap_mode="r"))
+
+
+def save(model: Model, folder: Path) -> None:
+    """Write a model so that `load` finds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights.json").write_bytes(msgspec.json.format(msgspec.json.encode(model.weights), indent=1))
+    np.save(folder / "wording.npy", model.buckets)
+
+
+def total(contributions: tuple[Any, ...]) -> float:
+    """The score: the sum of its contributions."""
+    return math.fsum(share.value for share in contributions)
