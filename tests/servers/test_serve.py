@@ -84,7 +84,7 @@ def test_sighup_takes_up_policy_and_settings_without_losing_a_client(tmp_path: P
         assert before.hear().startswith("550 5.7.1")
         assert before.hear().startswith("421 4.3.2")
         wait_until(lambda: not any(alive(pid) for pid in old), what="the old workers to end")
-        assert len(served.worker_pids()) == 2
+        wait_until(lambda: len(served.worker_pids()) == 2, what="two workers")
 
 
 def test_a_reload_with_mistakes_changes_nothing_and_says_why(tmp_path: Path) -> None:
