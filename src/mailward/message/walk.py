@@ -46,6 +46,7 @@ _KINDS: dict[str, int] = {
     + (tag in _CODE) * _IS_CODE
     for tag in _KNOWN
 }
+_IS_ACTIVE = _IS_SOURCE | _IS_COUNTED | _IS_UNKNOWN  # to be read even without attributes
 _BY_NUMBER: dict[int, tuple[str, int]] = {}  # the parser's numbers of tags, learned as they come
 _LOOKING = frozenset({"style", "bgcolor", "background", "hidden"})
 _EVENTS = frozenset(
@@ -83,21 +84,20 @@ class Walk:
         self._max_links = max_links
         self._max_nodes = max_nodes
         self._looks = Looks()
-        self._tags = 0
         self._seen_at = 0  # length of `visible` when hidden text was last met
         self._open_links: list[tuple[str, int, int, str]] = []  # url, where its visible and hidden text begin, alt texts
 
     def run(self, root: LexborNode) -> None:
         """Walk the tree below `root`, at most as many nodes as are allowed; no recursion, so depth costs nothing."""
-        look, tag, kind, link = Look(), "", 0, -1
-        stack: list[tuple[LexborNode, Look, str, int, int]] = []
+        look, tag, kind, link = Look(), "", 0, -1  # of the innermost open element
+        stack: list[tuple[LexborNode, Look, str, int, int]] = []  # an open element, and what is innermost outside of it
         visible = self.visible
+        rules = self._looks.rules
         node = root
-        deepest = nodes = 0
+        deepest = nodes = tags = 0
         while nodes < self._max_nodes:
             nodes += 1
             number = node.tag_id
-            child = None
             if number == _TEXT:
                 text = node.text_content or ""
                 if look.reason is None:
@@ -107,20 +107,22 @@ class Walk:
             elif number == _COMMENT:
                 self._comment(node.comment_content or "")
             else:
-                outer = (node, look, tag, kind, link)
-                look, tag, kind, link = self._enter(node, number, look)
-                stack.append(outer)
-                if len(stack) > deepest:
-                    deepest = len(stack)
-                child = node.first_child
-                if child is not None:
-                    node = child
-                    continue
-                if kind & _IS_BLOCK:
+                tags += 1
+                inner, inner_link = look, -1
+                name, what = _BY_NUMBER.get(number) or _kind(number, node.tag or "")
+                attributes = node.attributes
+                if what & _IS_BLOCK:
                     visible.append(FOLD)
-                if link >= 0:
-                    self._end_link(link)
-                node, look, tag, kind, link = stack.pop()
+                if attributes or what & _IS_ACTIVE or name in rules:
+                    inner, inner_link = self._enter(name, what, attributes, look)
+                if len(stack) >= deepest:
+                    deepest = len(stack) + 1
+                if (child := node.first_child) is not None:
+                    stack.append((node, look, tag, kind, link))
+                    node, look, tag, kind, link = child, inner, name, what, inner_link
+                    continue
+                if inner_link >= 0:
+                    self._end_link(inner_link)
             following = None
             while stack and (following := node.next) is None:
                 if kind & _IS_BLOCK:
@@ -137,18 +139,14 @@ class Walk:
         for left_open in [link, *(outer[4] for outer in reversed(stack))]:  # where the walk was cut
             if left_open >= 0:
                 self._end_link(left_open)
-        self.counts["tags"] = self._tags
+        self.counts["tags"] = tags
         self.counts["depth"] = deepest
 
     def _count(self, name: str, by: int = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + by
 
-    def _enter(self, node: LexborNode, number: int, look: Look) -> tuple[Look, str, int, int]:
-        attributes = node.attributes
-        tag, kind = _BY_NUMBER.get(number) or _kind(number, node.tag or "")
-        self._tags += 1
-        if kind & _IS_BLOCK:
-            self.visible.append(FOLD)
+    def _enter(self, tag: str, kind: int, attributes: Attributes, look: Look) -> tuple[Look, int]:
+        """Read an element: how what is in it looks, and the index of its link or -1."""
         if kind & _IS_UNKNOWN and ":" not in tag:
             self._count("unknown_tags")
         if kind & _IS_SOURCE:
@@ -171,7 +169,7 @@ class Walk:
                 self._link(url, "", "css", look.reason is None)
             if not _EVENTS.isdisjoint(attributes):
                 self._count("scripts", len(_EVENTS.intersection(attributes)))
-        return look, tag, kind, link
+        return look, link
 
     def _unseen(self, text: str, reason: Hidden, tag: str) -> None:
         if tag in _CODE:
@@ -180,7 +178,7 @@ class Walk:
         if tag == "title" and not self.title:
             self.title = " ".join(text.split())[:500]
         self._hide(text, reason)
-        if reason is not Hidden.SOURCE and not self.preheader and self._tags < 200 and len(text) < 2_000:
+        if reason is not Hidden.SOURCE and not self.preheader and len(self.visible) < 400 and len(text) < 2_000:
             self.preheader = " ".join(invisible.strip(text)[0].split())[:_PREHEADER]
 
     def _hide(self, text: str, reason: Hidden, apart: bool = False) -> None:
