@@ -44,7 +44,8 @@ def read(raw: str) -> Hop:
         helo, name, ip, by, protocol = m.groups()
         if (address := canonical_ip(ip)) is not None and helo[0] != "[" and (name or "(Exim " not in raw):
             return Hop(helo.rstrip("."), _host(name) if name else "", address, by.rstrip(".;").lower(), _protocol(protocol))
-    words, info = _clauses(raw[:_LENGTH])
+    raw = raw[:_LENGTH]
+    words, info = _clauses(raw.rpartition(";")[0] or raw)  # the date is of no use here
     source = words.get("from", "")
     address = _address(info) or _address(source)
     helo = _helo(source, info)
