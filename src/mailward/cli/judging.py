@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MANY = 200  # messages from which a second process pays for its start
 BATCH = 16  # messages handed to a process at once
+NO_EVIDENCE = frozenset({"start", "words:habit"})  # shares of a score that every message has
 DIED = "a process judging it died; it was left out"
 
 Piece = Found | Unreadable
@@ -199,7 +200,11 @@ def _plain_line(name: str, judgement: Judgement) -> str:
 def first_reason(verdict: Verdict) -> str:
     """The weightiest reason that speaks for the verdict, "" if there is none."""
     caught = verdict.kind != "clean"
-    speaking = (reason.text for reason in verdict.reasons if not reason.contribution or (reason.contribution > 0) == caught)
+    speaking = (
+        reason.text
+        for reason in verdict.reasons
+        if reason.name not in NO_EVIDENCE and (not reason.contribution or (reason.contribution > 0) == caught)
+    )
     return next(speaking, "")
 
 
