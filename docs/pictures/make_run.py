@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mailward.cli import demo
 
-WIDTH = 150
+WIDTH = 165
 
 
 def main() -> None:
