@@ -6,14 +6,17 @@ a bounded number; a fact that cannot be known is absent, so that a missing answe
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 
+import numpy as np
 import re2
 
 from mailward.auth import Outcome
-from mailward.content.knowledge import Known, abuse, brands, known_host, registrable
-from mailward.content.links import Links, look_at_links
+from mailward.content.knowledge import Known, abuse, brand_in_domain, brands_named, known_host, registrable
+from mailward.content.links import Links
 from mailward.content.lookalikes import mixed_words
 from mailward.content.lures import lures
 from mailward.content.mail import Mail, carried_by
@@ -23,8 +26,9 @@ from mailward.message import Hidden
 _SHARED = Known.HOSTING | Known.PLATFORM | Known.DYNAMIC  # a well-known name under which anybody can write
 Facts = Iterator[tuple[str, float]]
 
-_RANDOM = re2.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|[a-z]\d+[a-z]+\d+[a-z]|\d{5,}")
-_CODE_TAIL = re2.compile(
+# The standard library where the text is a line of at most MAX_LINE characters, re2 where it is longer: re2 costs more to call and never backtracks.
+_RANDOM = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|[a-z]\d+[a-z]+\d+[a-z]|\d{5,}")
+_CODE_TAIL = re.compile(
     r"#\s?[A-Za-z0-9]{4,}\W*$|\s[\[({]?(?:[A-Za-z]+\d+[A-Za-z]\w*|\d+[A-Za-z]+\d\w*|[bcdfghjklmnpqrstvwxz]{5,})[\])}]?\s*$|\s{3,}\S+$"
 )
 _MONEY = re2.compile(r"(?:[$€£¥]|usd|eur|r\$)\s?\d[\d,.]{2,}|\d[\d,.]{2,}\s?(?:[$€£¥]|usd|eur|dollars|euros|million)")
@@ -32,17 +36,19 @@ _PHONE = re2.compile(r"(?:\+|\(|\b)\d[\d\s().\-]{8,16}\d\b")
 _CRYPTO = re2.compile(r"\b(?:bc1[a-z0-9]{25,60}|[13][a-km-zA-HJ-NP-Z1-9]{25,34}|0x[0-9a-fA-F]{40})\b")
 _UNSUBSCRIBE = re2.compile(
     r"unsubscri|opt.?out|abmelde|abbestell|désinscri|desinscri|désabonn|cancelar (?:la )?suscri|darse de baja|descadastr|uitschrijv|disiscri|"
-    r"avprenumer|отпис|退订|退訂|配信停止|수신거부|remove (?:me|yourself|your)|be removed|update (?:your )?(?:email )?preferences|manage (?:your )?(?:email )?preferences"
+    r"avprenumer|отпис|退订|退訂|配信停止|수신거부|remove (?:me|yourself|your)|be removed|(?:update|manage) (?:your )?(?:email )?preferences"
 )
 _MAIL_IN_TEXT = re2.compile(r"[a-z0-9._%+-]+@([a-z0-9.-]+\.[a-z]{2,})")
+_MAIL_IN_BYTES = re2.compile(rb"[a-z0-9._%+-]+@([a-z0-9.-]+\.[a-z]{2,})")
+MAX_LINE = 1_000  # characters judged of a subject or a display name
+MAX_TEXT = 20_000  # characters of the text searched for phrases and figures
 _ROLE = frozenset("info sales news newsletter support contact service admin office noreply no-reply".split())
 
 
-def facts(mail: Mail) -> dict[str, float]:
+def facts(mail: Mail, links: Links) -> dict[str, float]:
     """Return every fact that holds for the message, by name."""
-    links = look_at_links(mail.message, mail.site)
     found: dict[str, float] = {}
-    for source in (identity(mail, links), wording(mail), structure(mail, links), link_facts(mail, links), trace_facts(mail)):
+    for source in (identity(mail, links), wording(mail), structure(mail, links), link_facts(links), trace_facts(mail)):
         for name, value in source:
             if value > 0:
                 found[name] = min(1.0, value)
@@ -101,13 +107,14 @@ def identity(mail: Mail, links: Links) -> Facts:
 
 
 def _display(mail: Mail, popular: bool, freemail: bool) -> Facts:
-    display, domain = mail.sender.display, mail.sender.domain
+    display = " ".join(address.display for address in mail.message.from_[:3] if address.display)
+    domain = mail.sender.domain
     if not display:
         yield "identity:no-display-name", 1.0
         return
-    lowered = unicodedata.normalize("NFKC", display).lower()
-    claimed = _MAIL_IN_TEXT.search(lowered)
-    yield "identity:address-in-display-name", float(bool(claimed) and registrable(claimed.group(1)) != mail.site)
+    lowered = unicodedata.normalize("NFKC", display[:MAX_LINE]).lower()
+    shown = _MAIL_IN_TEXT.search(lowered) if "@" in lowered else None
+    yield "identity:address-in-display-name", float(shown is not None and registrable(shown.group(1)) != mail.site)
     yield "identity:name-is-local-part", float(" " not in lowered and lowered == mail.sender.local.lower())
     yield "identity:decorated-name", _decoration(display)
     yield "identity:padded-name", float("   " in display or display != display.strip())
@@ -116,18 +123,17 @@ def _display(mail: Mail, popular: bool, freemail: bool) -> Facts:
     yield "identity:name-unrelated", float(not related and not popular and not freemail)
     yield "identity:freemail-name-unrelated", float(not related and freemail)
     label = mail.site.partition(".")[0]
-    words = f" {' '.join(re2.split(r'[^a-z0-9&-]+', lowered))} "
-    yield (
-        "identity:brand-in-name",
-        float(any(f" {brand.name} " in words and label not in brand.labels and not (popular and mail.aligned) for brand in brands())),
-    )
-    compact = domain.replace("-", "").replace(".", "")
-    brandish = any(len(brand.name) >= 5 and brand.name.replace(" ", "") in compact and label not in brand.labels for brand in brands())
-    yield "identity:brand-in-domain", float(brandish and not popular)
+    signed = {registrable(signer).partition(".")[0] for signer in mail.auth.dkim_domains[:5]}
+    words = f" {' '.join(_GAPS.split(lowered))} "
+    claimed = [brand for brand in brands_named(words) if label not in brand.labels]
+    false = any(not any(signer in brand.labels or signer.startswith(brand.name) for signer in signed) for brand in claimed)
+    yield "identity:brand-in-name", float(false and not (popular and mail.aligned))
+    yield "identity:brand-in-domain", float(not popular and brand_in_domain(domain))
     yield "identity:name-in-capitals", float(len(display) >= 6 and display.isupper())
 
 
-_ENDINGS = re2.compile(r"[^a-z0-9]+")
+_GAPS = re.compile(r"[^a-z0-9&-]+")
+_ENDINGS = re.compile(r"[^a-z0-9]+")
 
 
 def _related(name: str, mail: Mail) -> bool:
@@ -196,7 +202,7 @@ def _decoration(text: str) -> float:
 def _stacked(text: str) -> int:
     """How many combining marks stand on plain Latin letters where composing would have taken them up."""
     composed = unicodedata.normalize("NFC", text[:200])
-    return sum(1 for a, b in zip(composed, composed[1:], strict=False) if a.isascii() and a.isalpha() and unicodedata.combining(b))
+    return sum(1 for a, b in pairwise(composed) if a.isascii() and a.isalpha() and unicodedata.combining(b))
 
 
 def _has_cjk(text: str) -> bool:
@@ -205,13 +211,13 @@ def _has_cjk(text: str) -> bool:
 
 def wording(mail: Mail) -> Facts:
     """How subject and text are written, in any language."""
-    message, subject = mail.message, mail.message.subject
-    text = message.text
-    lowered = text[:20_000].lower()
+    message, subject = mail.message, mail.message.subject[:MAX_LINE]
+    text = message.text[:MAX_TEXT]
+    lowered = text.lower()
+    written = lowered.encode("utf-8", "replace")
     yield "wording:no-subject", float(not subject.strip())
-    letters = [c for c in subject if c.isalpha()]
-    cased = [c for c in letters if c.lower() != c.upper()]
-    yield "wording:subject-in-capitals", float(len(cased) >= 8 and sum(c.isupper() for c in cased) / len(cased) > 0.7)
+    capitals, letters = _capitals(subject)
+    yield "wording:subject-in-capitals", float(letters >= 8 and capitals / letters > 0.7)
     yield "wording:subject-shouts", min(1.0, subject.count("!") / 2 + 0.5 * subject.count("$") + 0.5 * ("???" in subject))
     yield "wording:subject-decorated", _decoration(subject)
     yield "wording:subject-code-tail", float(bool(_CODE_TAIL.search(subject)) and len(subject) > 12)
@@ -226,25 +232,31 @@ def wording(mail: Mail) -> Facts:
     yield "wording:mixed-scripts", min(1.0, mixed_words(lowered) / 3)
     yield "wording:hardly-any-text", float(size < 40)
     if size >= 100:
-        capitals = sum(map(str.isupper, text[:5_000]))
-        alphabetic = sum(map(str.isalpha, text[:5_000]))
-        yield "wording:capitals", max(0.0, min(1.0, (capitals / alphabetic - 0.15) * 4)) if alphabetic else 0.0
+        capitals, letters = _capitals(text[:5_000])
+        yield "wording:capitals", max(0.0, min(1.0, (capitals / letters - 0.15) * 4)) if letters else 0.0
         yield "wording:shouting", min(1.0, 300 * text.count("!") / max(size, 600))
         yield "wording:quotes", float(text.count("\n>") >= 2 or text.count("\n> ") >= 1)
-    yield "wording:money", min(1.0, len(_MONEY.findall(lowered)) / 4)
+    money = len(_MONEY.findall(written))
+    yield "wording:money", min(1.0, money / 4)
     stranger = Known.FREEMAIL in mail.site_known or mail.aligned is False
-    paid = bool(_MONEY.search(lowered)) and bool(_PHONE.search(text[:20_000]))
-    yield "wording:call-about-payment", float(stranger and paid and size < 3_000)
-    yield "wording:crypto-address", float(bool(_CRYPTO.search(text[:20_000])))
-    yield "wording:offers-removal", float(bool(_UNSUBSCRIBE.search(lowered)))
+    yield "wording:call-about-payment", float(money > 0 and stranger and size < 3_000 and bool(_PHONE.search(written)))
+    yield "wording:crypto-address", float(bool(_CRYPTO.search(text)))
+    yield "wording:offers-removal", float(bool(_UNSUBSCRIBE.search(written)))
     for kind, count in lures(f"{subject.lower()} {lowered}").items():
         yield f"wording:lure-{kind}", count / 2
-    yield "wording:foreign-addresses", float(_foreign_addresses(mail, lowered))
+    yield "wording:foreign-addresses", float("@" in lowered and _foreign_addresses(mail, written))
 
 
-def _foreign_addresses(mail: Mail, lowered: str) -> bool:
+def _capitals(text: str) -> tuple[int, int]:
+    """How many letters are capitals, and how many letters there are: of the Latin alphabet, where capitals shout."""
+    codes = np.frombuffer(text.encode("latin-1", "replace"), np.uint8)
+    capitals = int(((codes - np.uint8(65)) < 26).sum())
+    return capitals, capitals + int(((codes - np.uint8(97)) < 26).sum())
+
+
+def _foreign_addresses(mail: Mail, written: bytes) -> bool:
     """An address at a free mailbox in the text, while the visible sender is somebody else."""
-    sites = {registrable(m) for m in _MAIL_IN_TEXT.findall(lowered)[:10]}
+    sites = {registrable(host.decode()) for host in _MAIL_IN_BYTES.findall(written)[:10]}
     return any(site != mail.site and bool(known_host(site) & Known.FREEMAIL) for site in sites)
 
 
@@ -278,7 +290,9 @@ def structure(mail: Mail, links: Links) -> Facts:
         yield "structure:designed", float(designed)
         if mail.aligned is not None and Known.FREEMAIL in mail.site_known:
             yield "structure:freemail-design", float(designed or html.images > 1)
-        removal = message.get("list-unsubscribe") is not None or bool(_UNSUBSCRIBE.search(message.text[-5_000:].lower()))
+        removal = message.get("list-unsubscribe") is not None or bool(
+            _UNSUBSCRIBE.search(message.text[-5_000:].lower().encode("utf-8", "replace"))
+        )
         yield "structure:bulk-without-removal", float(html.images > 0 and links.foreign_unknown > 0 and not removal)
     yield "structure:zero-width", min(1.0, dict(html.hidden).get(Hidden.ZERO_WIDTH, 0) / 10) if not has_html or html.tables < 3 else 0.0
     for part in bodies:
@@ -331,7 +345,7 @@ def _attachments(mail: Mail) -> Facts:
     yield "structure:nothing-but-attachment", float(bool(names) and len(mail.message.text) < 80)
 
 
-def link_facts(mail: Mail, links: Links) -> Facts:
+def link_facts(links: Links) -> Facts:
     """Where the links of the message lead, by knowledge of their hosts alone."""
     if not links.count:
         yield "links:none", 1.0

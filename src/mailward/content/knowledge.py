@@ -42,7 +42,8 @@ def domain_key(domain: str) -> int:
 @cache
 def _table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint16]]:
     folder = Path(str(DATA))
-    return np.load(folder / "domain_keys.npy", mmap_mode="r"), np.load(folder / "domain_flags.npy", mmap_mode="r")
+    keys, flags = (np.load(folder / name, mmap_mode="r") for name in ("domain_keys.npy", "domain_flags.npy"))
+    return np.asarray(keys), np.asarray(flags)
 
 
 @lru_cache(1 << 14)
@@ -105,3 +106,24 @@ def brands() -> tuple[Brand, ...]:
     return tuple(
         Brand(name.strip(), frozenset(labels.split())) for name, _, labels in (line.partition(":") for line in lines("brands.txt"))
     )
+
+
+@cache
+def _brands_by_word() -> tuple[dict[str, Brand], tuple[Brand, ...]]:
+    """Brands of one word by that word, and the others."""
+    single = {brand.name: brand for brand in brands() if " " not in brand.name}
+    return single, tuple(brand for brand in brands() if " " in brand.name)
+
+
+def brands_named(words: str) -> list[Brand]:
+    """The brands whose names stand in a text of lower-case words, one blank between and around them."""
+    single, several = _brands_by_word()
+    return [single[word] for word in words.split() if word in single] + [brand for brand in several if f" {brand.name} " in words]
+
+
+@lru_cache(1 << 14)
+def brand_in_domain(domain: str) -> bool:
+    """Whether a domain holds the name of a brand that does not own it. Short names are in too many words to tell."""
+    compact = domain.replace("-", "").replace(".", "")
+    label = registrable(domain).partition(".")[0]
+    return any(len(brand.name) >= 5 and brand.name.replace(" ", "") in compact and label not in brand.labels for brand in brands())

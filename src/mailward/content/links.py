@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-
-import re2
+from functools import lru_cache
 
 from mailward.content.knowledge import Known, abuse, known_host, registrable
 from mailward.message import Link, Message
 
 MAX_LINKS = 100  # links judged; marketing mail has up to 80
 
-_URL = re2.compile(r"^(?i:(https?|ftp):)?[/\\]{2}(?:([^/?#\\@]*)@)?(\[[0-9a-fA-F:.]+\]|[^/?#\\:]*)(?::(\d*))?([^\s]*)")
-_LITERAL = re2.compile(r"^(?:\[.*\]|\d{1,3}(?:\.\d{1,3}){3}|\d{8,10}|0x[0-9a-f]{6,8})$")
-_RANDOM = re2.compile(r"[A-Za-z0-9]{24,}")
-_NAMED = re2.compile(r"^\W*(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,24})(?:[/?:#\s]|$)")
-_REDIRECT = re2.compile(
+_URL = re.compile(r"(?:(https?|ftp):)?[/\\]{2}(?:([^/?#\\@]*)@)?(\[[0-9a-fA-F:.]+\]|[^/?#\\:]*)(?::(\d*))?([^\s]*)", re.I)
+_LITERAL = re.compile(r"^(?:\[.*\]|\d{1,3}(?:\.\d{1,3}){3}|\d{8,10}|0x[0-9a-f]{6,8})$")
+_RANDOM = re.compile(r"[A-Za-z0-9]{24,}")
+_NAMED = re.compile(r"^\W*(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,24})(?:[/?:#\s]|$)")
+_REDIRECT = re.compile(
     r"(?:[a-z0-9.-]+\.)?(?:google\.[a-z.]+(?:/url\?|/amp/|/search\?.*btnI)|googleadservices\.com/|bing\.com/ck/|linkedin\.com/(?:slink|redir)|youtube\.com/redirect|"
     r"facebook\.com/(?:l\.php|flx)|l\.facebook\.com/|translate\.google\.[a-z.]+/translate|[a-z0-9-]+\.translate\.goog/|duckduckgo\.com/l/|baidu\.com/link|yandex\.[a-z]+/redirect|"
     r"adservice\.google\.[a-z.]+/|doubleclick\.net/|shoutout\.wix\.com/|slack-redir\.net/|t\.umblr\.com/redirect|out\.reddit\.com/|medium\.com/r/|page\.link/?\?)"
+)
+_HIDING = Known.HOSTING | Known.SHORTENER | Known.DYNAMIC | Known.PLATFORM  # says nothing about who is behind it
+_REDIRECTORS = frozenset(
+    "googleadservices.com bing.com linkedin.com youtube.com facebook.com duckduckgo.com doubleclick.net wix.com slack-redir.net umblr.com reddit.com "
+    "medium.com page.link baidu.com translate.goog".split()
 )
 _TARGETS = frozenset(("a", "area", "form", "text", "meta", "base", "iframe"))
 
@@ -45,50 +50,89 @@ class Links:
     hosts: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """What is known of a host, once."""
+
+    site: str
+    popular: bool
+    platform: bool
+    shortener: bool
+    hosting: bool
+    pictures: bool
+    literal: bool
+    disguised: bool
+    abused: float
+
+
+@lru_cache(1 << 14)
+def _host(host: str) -> _Host:
+    what = known_host(host)
+    platform = Known.PLATFORM in what  # trackers of a sending service: how wanted newsletters link, too
+    return _Host(
+        site=registrable(host),
+        popular=Known.POPULAR in what and not what & _HIDING,
+        platform=platform,
+        shortener=Known.SHORTENER in what and not platform,
+        hosting=bool(what & (Known.HOSTING | Known.DYNAMIC)) and not platform,
+        pictures=Known.IMAGES in what,
+        literal=bool(_LITERAL.match(host)),
+        disguised="%" in host,
+        abused=abuse(host),
+    )
+
+
 def look_at_links(message: Message, site: str) -> Links:
     """Count the links a person could follow, at most MAX_LINKS of them."""
     result = Links()
     sites: set[str] = set()
     hosts: dict[str, None] = {}
     for link in message.links:
-        if link.tag in _TARGETS and (match := _URL.match(link.url)):
-            _count(result, link, match.groups(), site, sites, hosts)
-            if result.count >= MAX_LINKS:
-                break
-        elif link.tag == "img" and result.borrowed_images == 0 and (match := _URL.match(link.url)):
-            result.borrowed_images += Known.IMAGES in known_host((match.group(3) or "").lower().rstrip("."))
+        picture = link.tag == "img"
+        if (picture and result.borrowed_images) or not (picture or link.tag in _TARGETS):
+            continue
+        match = _URL.match(link.url)
+        if match is None:
+            continue
+        if picture:
+            result.borrowed_images += _host((match[3] or "").lower().rstrip(".")).pictures
+            continue
+        _count(result, link, match.groups(""), site, sites, hosts)
+        if result.count >= MAX_LINKS:
+            break
     result.sites = len(sites)
     result.hosts = tuple(hosts)
     return result
 
 
-def _count(result: Links, link: Link, groups: tuple[str | None, ...], site: str, sites: set[str], hosts: dict[str, None]) -> None:
-    scheme, userinfo, raw_host, port, rest = (group or "" for group in groups)
-    host = raw_host.lower().rstrip(".")
-    if not host:
+def _count(result: Links, link: Link, groups: tuple[str, ...], site: str, sites: set[str], hosts: dict[str, None]) -> None:
+    scheme, userinfo, raw_host, port, rest = groups
+    name = raw_host.lower().rstrip(".")
+    if not name:
         return
     result.count += 1
-    target = registrable(host)
-    what = known_host(host)
-    if Known.PLATFORM not in what:
-        sites.add(target)
-    hosts[host] = None
-    result.same_site += target == site
-    redirect = bool(_REDIRECT.match(f"{host}{rest[:80]}"))
+    hosts[name] = None
+    host = _host(name)
+    redirect = (
+        host.site in _REDIRECTORS or "google." in name or "yandex." in name or name.endswith((".translate.goog", ".page.link"))
+    ) and bool(_REDIRECT.match(f"{name}{rest[:80]}"))
+    popular = host.popular and not redirect
+    own = host.site == site
+    if not host.platform:
+        sites.add(host.site)
+    result.same_site += own
     result.redirects += redirect
-    popular = Known.POPULAR in what and not redirect and not what & (Known.HOSTING | Known.SHORTENER | Known.DYNAMIC)
-    platform = Known.PLATFORM in what  # trackers of a sending service: how wanted newsletters link, too
     result.popular += popular
-    result.abused += abuse(host)
-    result.literal += bool(_LITERAL.match(host))
-    result.shorteners += Known.SHORTENER in what and not platform
-    result.hosting += bool(what & (Known.HOSTING | Known.DYNAMIC)) and not platform
-    result.foreign_unknown += target != site and not popular and not platform
+    result.abused += host.abused
+    result.literal += host.literal
+    result.shorteners += host.shortener
+    result.hosting += host.hosting
+    result.foreign_unknown += not (own or popular or host.platform)
     result.userinfo += bool(userinfo)
     result.ports += port not in ("", "80", "443")
-    result.encoded += "%" in host or "\\" in link.url
-    result.random += bool(_RANDOM.search(rest[:300])) and not popular and not platform and target != site
+    result.encoded += host.disguised or "\\" in link.url
+    result.random += not (own or popular or host.platform) and bool(_RANDOM.search(rest[:300]))
     result.plain_http += scheme.lower() == "http"
-    named = _NAMED.match(link.text[:200].lower()) if link.text and link.tag == "a" else None
-    if named and registrable(named.group(1)) not in (target, site) and "." in named.group(1):
-        result.deceiving += not platform
+    if link.text and link.tag == "a" and not host.platform and "." in link.text:
+        named = _NAMED.match(link.text[:200].lower())
+        result.deceiving += named is not None and registrable(named[1]) not in (host.site, site) and "." in named[1]

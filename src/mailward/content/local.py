@@ -69,9 +69,8 @@ def features(message: Message, hop: int, evidence: Evidence) -> Hashes:
         elif header.key not in _IDENTIFYING:
             continue
         lines.append(f"{header.key} {header.raw[:FIELD_CHARS]}")
-    headers = tokenise("\n".join(lines)[:HEADER_CHARS], HEADER_SALT)
-    subject, body = evidence.wording[:2]
-    return np.concatenate((subject.features, body.features, headers.features))
+    headers = tokenise(["\n".join(lines)[:HEADER_CHARS]], HEADER_SALT)
+    return np.concatenate((evidence.wording.of(0, 1), headers.features))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import re
 _PAIRS = (
     "аa еe оo рp сc хx уy іi јj ѕs ԁd ԛq ԝw һh ӏl вb кk мm нh тt "
     "αa οo ρp νv υu κk ιi τt ηn ωw γy χx εe "
-    "օo սu ցg հh ոn զq ɑa ɡg ɩi ɪi ʏy ᴀa ʙb ᴄc ᴅd ᴇe ɢg ʜh ᴊj ᴋk ʟl ᴍm ɴn ᴏo ᴘp ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ᴢz ɾr ʋv ɯw ƅb ɓb ɗd ɛe ɠg ɦh ɨi ƙk ɱm ɲn ƥp ʠq ʂs ƭt ʉu ʐz ıi ɵo øo łl đd ħh"
+    "օo սu ցg հh ոn զq ɑa ɡg ɩi ɪi ʏy ᴀa ʙb ᴄc ᴅd ᴇe ɢg ʜh ᴊj ᴋk ʟl ᴍm ɴn ᴏo ᴘp ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ᴢz ɾr ʋv ɯw "
+    "ƅb ɓb ɗd ɛe ɠg ɦh ɨi ƙk ɱm ɲn ƥp ʠq ʂs ƭt ʉu ʐz ıi ɵo øo łl đd ħh"
 )
 LOOKALIKES = {ord(pair[0]): pair[1] for pair in _PAIRS.split()}
 _SET = "".join(map(chr, LOOKALIKES))

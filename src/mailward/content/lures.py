@@ -25,8 +25,8 @@ def _pattern() -> tuple[object, tuple[str, ...]]:
 def lures(text: str) -> dict[str, int]:
     """Count the different phrases of each kind in lower-case text."""
     pattern, kinds = _pattern()
-    found: set[tuple[int, str]] = set()
-    for match in pattern.finditer(folded(text)):  # type: ignore[attr-defined]
+    found: set[tuple[int, bytes]] = set()
+    for match in pattern.finditer(folded(text).encode("utf-8", "replace")):  # type: ignore[attr-defined]
         found.add((match.lastindex - 1, match.group(match.lastindex)))
     counts: dict[str, int] = {}
     for index, _ in found:

@@ -1,9 +1,9 @@
 """The spam score: shipped weights, applied to the evidence of one message, as named contributions.
 
 Score = start + facts + wording. A fact contributes weight times value. The wording of all places together gives one number
-(a linear model over hashed tokens, divided by the root of their count), pressed into +-CAP, then weighted by how far wording can be trusted for a message of this
-form and sender, and shared out to the places in proportion. `local` (learned from this site's own reports) comes on top.
-The contributions sum to the score exactly, because the score is defined as their sum.
+(a linear model over hashed tokens, divided by the root of their count), pressed into +-CAP, then weighted by how far wording can be
+trusted for a message of this form and sender, and shared out to the places in proportion. `local` (learned from this site's own reports)
+comes on top. The contributions sum to the score exactly, because the score is defined as their sum.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from mailward.message.origin import Origin
 
 CAP = 6.0  # the wording alone never says more than this, before its weight
 TOLD_WORDS = 4  # words named in an explanation
+TOLD_FROM = 0.5  # points from which the words are named
 _PLACE_NAMES = {"subject": "subject", "body": "text", "names": "display and file names", "hosts": "link hosts"}
 
 
@@ -91,10 +93,12 @@ class Model:
         return tuple(shares)
 
     def _wording(self, evidence: Evidence) -> list[Contribution]:
-        count = sum(tokens.features.size for tokens in evidence.wording)
-        if not count:
+        tokens = evidence.wording
+        if not tokens.keys.size:
             return []
-        sums = [float(self.buckets[tokens.features].sum(dtype=np.float32)) / math.sqrt(count) for tokens in evidence.wording]
+        said = self.buckets[tokens.features]
+        root = math.sqrt(said.size)
+        sums = [float(said[low:high].sum(dtype=np.float32)) / root for low, high in pairwise(tokens.bounds)]
         total = math.fsum(sums) + self.weights.wording_bias
         pressed = CAP * math.tanh(total / CAP)
         if pressed > 0:
@@ -103,22 +107,24 @@ class Model:
             trust = self.weights.wording_against
         factor = trust * (pressed / total if total else 1.0)
         shares = [Contribution("words:habit", factor * self.weights.wording_bias, "How often mail of any wording is wanted.")]
-        for place, tokens, value in zip(PLACES, evidence.wording, sums, strict=True):
+        for place, (name, value) in enumerate(zip(PLACES, sums, strict=True)):
             if value:
-                shares.append(Contribution(f"words:{place}", factor * value, self._sentence(place, tokens, value)))
+                shares.append(Contribution(f"words:{name}", factor * value, self._sentence(name, tokens, place, factor * value)))
         return shares
 
-    def _sentence(self, place: str, tokens: Tokens, value: float) -> str:
+    def _sentence(self, name: str, tokens: Tokens, place: int, value: float) -> str:
         side = "unwanted" if value > 0 else "wanted"
-        sentence = f"The wording of the {_PLACE_NAMES[place]} is that of {side} mail"
-        if not tokens.words.size:
+        sentence = f"The wording of the {_PLACE_NAMES[name]} is that of {side} mail"
+        first, last = tokens.word_bounds[place : place + 2]
+        if first == last or abs(value) < TOLD_FROM:
             return sentence + "."
-        strength = self.buckets[tokens.words] * np.float16(1 if value > 0 else -1)
-        strongest = np.argsort(-strength)[: 3 * TOLD_WORDS]
+        strength = self.buckets[tokens.words[first:last]] * np.float16(1 if value > 0 else -1)
+        most = min(3 * TOLD_WORDS, strength.size)
+        strongest = np.argpartition(strength, -most)[-most:]
+        strongest = strongest[np.argsort(-strength[strongest])]
+        starts, ends = tokens.starts[first:last], tokens.ends[first:last]
         words = dict.fromkeys(
-            tokens.text[tokens.starts[i] : tokens.ends[i]][:20]
-            for i in strongest.tolist()
-            if strength[i] > 0 and tokens.ends[i] - tokens.starts[i] > 1
+            tokens.text[starts[i] : ends[i]][:20] for i in strongest.tolist() if strength[i] > 0 and ends[i] - starts[i] > 1
         )
         told = ", ".join(list(words)[:TOLD_WORDS])
         return f"{sentence}: {told}." if told else sentence + "."
@@ -129,7 +135,7 @@ def load(folder: Path | None = None) -> Model:
     """Load a model from a folder, the shipped one by default. The wording is memory-mapped."""
     folder = folder or Path(str(DATA / "model"))
     weights = msgspec.json.decode((folder / "weights.json").read_bytes(), type=Weights)
-    return Model(weights, np.load(folder / "wording.npy", mmap_mode="r"))
+    return Model(weights, np.asarray(np.load(folder / "wording.npy", mmap_mode="r")))  # a plain view of the map costs less a look-up
 
 
 def save(model: Model, folder: Path) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +23,9 @@ from mailward.content.lookalikes import folded
 
 BITS = 20
 BUCKETS = 1 << BITS
-MAX_CHARS = 20_000  # judged of one text: the first 14,000 and the last 6,000; filler cannot push the message out of sight
-HEAD = 14_000
-MAX_TOKENS = 4_000
+MAX_CHARS = 10_000  # judged of one text: the first 7,000 and the last 3,000; filler cannot push the message out of sight
+HEAD = 7_000
+MAX_TOKENS = 6_000  # of all places together
 
 Hashes = npt.NDArray[np.uint32]
 _U64 = npt.NDArray[np.uint64]
@@ -33,6 +35,8 @@ _INVERSE = pow(_BASE, -1, 1 << 64)
 _PAIR = np.uint64(0xC2B2AE3D27D4EB4F)
 _GRAM = np.uint64(0x165667B19E3779F9)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
+_SEVEN = np.uint64(7)  # so that no character weighs nothing
+_SEVEN_ZERO = np.uint64(48 + 7)  # all digits are one digit
 
 _STACKED = re.compile(
     r"(?<=[a-z])[\u0300-\u036f\u0483-\u0489\u0730-\u074a\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
@@ -41,14 +45,17 @@ _STACKED = re.compile(
 SPACE, LETTER, DIGIT, SINGLE, MARK = 0, 1, 2, 3, 4
 
 
-@cache
-def _powers() -> tuple[_U64, _U64]:
-    """Powers of the base and of its inverse: a prefix sum of c*base^i gives the hash of any span in O(1)."""
-    size = MAX_CHARS + 2
-    with np.errstate(over="ignore"):
-        up = np.cumprod(np.append(np.ones(1, np.uint64), np.full(size - 1, _BASE, np.uint64)), dtype=np.uint64)
-        down = np.cumprod(np.append(np.ones(1, np.uint64), np.full(size - 1, _INVERSE, np.uint64)), dtype=np.uint64)
-    return up, down
+def _powers(size: int) -> tuple[_U64, _U64]:
+    """Powers of the base and of its inverse: a prefix sum of c*base^i gives the hash of any span in O(1). Made longer when needed."""
+    if _table[0].size < size + 1:
+        length = max(2 * size, MAX_CHARS)
+        with np.errstate(over="ignore"):
+            for index, base in enumerate((_BASE, _INVERSE)):
+                _table[index] = np.cumprod(np.append(np.ones(1, np.uint64), np.full(length, base, np.uint64)), dtype=np.uint64)
+    return _table[0], _table[1]
+
+
+_table: list[_U64] = [np.zeros(0, np.uint64), np.zeros(0, np.uint64)]
 
 
 @cache
@@ -88,47 +95,69 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The hashed features of one text. `spans` are the character positions of the tokens in `text`, for explanations."""
+    """The hashed features of several texts, place after place.
+
+    `keys` are distinct and sorted: the place's number above the bucket. `bounds[i]:bounds[i + 1]` are the keys of place i.
+    `words` are the buckets of the single tokens, `starts` and `ends` their positions in `text`, `word_bounds` where the words of
+    each place begin; they serve explanations.
+    """
 
     text: str
     words: Hashes
     starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
-    features: Hashes  # unique buckets of words, pairs and grams
+    word_bounds: tuple[int, ...]
+    keys: Hashes
+    bounds: tuple[int, ...]
+
+    @property
+    def features(self) -> Hashes:
+        """The buckets of all places."""
+        return self.keys & _BUCKET_MASK
+
+    def of(self, *places: int) -> Hashes:
+        """The buckets of some places."""
+        return np.concatenate([self.keys[self.bounds[place] : self.bounds[place + 1]] for place in places]) & _BUCKET_MASK
 
 
-_EMPTY = np.zeros(0, np.uint32)
-_NO_SPANS = np.zeros(0, np.int64)
+_BUCKET_MASK = np.uint32(BUCKETS - 1)
 
 
-def tokenise(text: str, salt: int) -> Tokens:
-    """Hash one text. `salt` keeps the features of different places (subject, body, ...) apart."""
-    text = fold(text)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    if not codes.size:
-        return Tokens(text, _EMPTY, _NO_SPANS, _NO_SPANS, _EMPTY)
+def tokenise(texts: Sequence[str], first_salt: int = 1) -> Tokens:
+    """Hash texts of different places. The salts, counted up from `first_salt`, keep the features of the places apart."""
+    folded = [fold(text) for text in texts]
+    whole = "".join(folded)
+    offsets = [0, *accumulate(map(len, folded))]
+    codes = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds = _classes()[np.minimum(codes, 0xFFFF)]
-    kinds[codes > 0xFFFF] = SINGLE  # emoji and rare scripts: a token each
-    values = codes.astype(np.uint64)
-    values[kinds == DIGIT] = 48
+    if not whole.isascii():
+        kinds[codes > 0xFFFF] = SINGLE  # emoji and rare scripts: a token each
     change = np.empty(codes.size, bool)
-    change[0] = True
+    change[:1] = True
     np.not_equal(kinds[1:], kinds[:-1], out=change[1:])
     change |= kinds >= SINGLE
+    change[[offset for offset in offsets[:-1] if offset < codes.size]] = True
     starts = np.flatnonzero(change)
     ends = np.append(starts[1:], codes.size)
     used = kinds[starts] != SPACE
     starts, ends = starts[used][:MAX_TOKENS], ends[used][:MAX_TOKENS]
+    word_bounds = np.searchsorted(starts, offsets)
+    values = np.where(kinds == DIGIT, _SEVEN_ZERO, codes.astype(np.uint64) + _SEVEN)
     with np.errstate(over="ignore"):
-        up, down = _powers()
-        prefix = np.empty(codes.size + 1, np.uint64)
-        prefix[0] = 0
-        np.cumsum((values + np.uint64(7)) * up[: codes.size], out=prefix[1:])
-        words = (prefix[ends] - prefix[starts]) * down[starts] + np.uint64(salt) * _MIX
-        pairs = words[:-1] * _PAIR + words[1:]
-        grams = (prefix[5:] - prefix[:-5]) * down[: max(codes.size - 4, 0)] * _GRAM + np.uint64(salt) if codes.size >= 5 else prefix[:0]
-        features = np.concatenate((_bucket(words), _bucket(pairs), _bucket(grams)))
-    return Tokens(text, _bucket(words), starts, ends, _distinct(features))
+        up, down = _powers(codes.size)
+        prefix = np.zeros(codes.size + 1, np.uint64)
+        np.cumsum(values * up[: codes.size], out=prefix[1:])
+        words = (prefix[ends] - prefix[starts]) * down[starts]
+        pieces = []
+        for place, (low, high, first, last) in enumerate(zip(offsets, offsets[1:], word_bounds, word_bounds[1:], strict=False)):
+            salt = np.uint64(first_salt + place)
+            words[first:last] += salt * _MIX
+            own = words[first:last]
+            grams = (prefix[low + 5 : high + 1] - prefix[low : max(high - 4, low)]) * down[low : max(high - 4, low)] * _GRAM + salt
+            pieces.append(_bucket(np.concatenate((own, own[:-1] * _PAIR + own[1:], grams))) | np.uint32(place << BITS))
+    keys = _distinct(np.concatenate(pieces)) if pieces else np.zeros(0, np.uint32)
+    bounds = np.searchsorted(keys, np.arange(len(texts) + 1, dtype=np.uint32) << np.uint32(BITS))
+    return Tokens(whole, _bucket(words), starts, ends, tuple(word_bounds.tolist()), keys, tuple(bounds.tolist()))
 
 
 def _bucket(hashes: _U64) -> Hashes:

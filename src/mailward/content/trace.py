@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from functools import lru_cache
-
-import re2
 
 from mailward.content.knowledge import Known, known_host, registrable
 from mailward.content.mail import Mail
 
 # Reverse names of machines that are not mail servers: the address in the name, or words of access networks and rented machines.
-_GENERIC = re2.compile(
+_GENERIC = re.compile(
     r"\d{1,3}[-.x_]\d{1,3}[-.x_]\d{1,3}[-.x_]\d{1,3}|(?:^|[-.\d])(?:dyn|dynamic|dhcp|dial(?:up|in)?|ppp|pppoe|pool|adsl|[avsx]?dsl|cable|client|customer|"
     r"cpe|broadband|user|home|resnet|wireless|mobile|gprs|umts|lte|fiber|ftth|ip)[-.\d]|\d{9,12}|[0-9a-f]{8}\."
 )
-_RENTED = re2.compile(
+_RENTED = re.compile(
     r"(?:googleusercontent|compute|amazonaws|cloudapp|vultr|linode|contabo|ovh|hosted-by|static|vps|host)[-.\d]|colocrossing|(?:^|\.)ptr\."
 )
-_NOT_A_NAME = re2.compile(r"^\[?\d{1,3}(?:\.\d{1,3}){3}\]?$")
-_MAILER_BULK = re2.compile(
-    r"(?i)the bat|foxmail|dreammail|leaf ?phpmailer|phpmailer|mass|bulk|blast|sendblaster|atomic|group ?mail|advanced mass|supermailer|turbo|xmailer|e-?mail sender|"
-    r"diffondi|dynamic mail|mailout|ecampaign|webmailer|chilkat|indy|delphi|codeignitor|java ?mail"
+_NOT_A_NAME = re.compile(r"^\[?\d{1,3}(?:\.\d{1,3}){3}\]?$")
+_MAILER_BULK = re.compile(
+    r"the bat|foxmail|dreammail|leaf ?phpmailer|phpmailer|mass|bulk|blast|sendblaster|atomic|group ?mail|advanced mass|supermailer|turbo|xmailer|"
+    r"e-?mail sender|"
+    r"diffondi|dynamic mail|mailout|ecampaign|webmailer|chilkat|indy|delphi|codeignitor|java ?mail",
+    re.I,
 )
-_OUTLOOK_ID = re2.compile(
+_OUTLOOK_ID = re.compile(
     r"^<?[0-9a-f]{12}\$[0-9a-f]{8}\$[0-9a-f]{8}@|^<?[0-9A-Z]{16,40}@|^<?[\w.+=-]+@[\w.-]*(?:outlook|prod|exch|local|lan|corp)"
 )
 
@@ -37,7 +38,7 @@ def trace_facts(mail: Mail) -> Iterator[tuple[str, float]]:
 
 
 def _client(mail: Mail) -> Iterator[tuple[str, float]]:
-    name, helo = mail.client_name, mail.origin.helo.lower().rstrip(".")
+    name, helo = mail.client_name[:255], mail.origin.helo[:255].lower().rstrip(".")
     if mail.origin.address is None:
         return
     if _inside(mail.origin.address):

@@ -7,11 +7,11 @@ import time
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mailward import content, storage
 from mailward.auth import Authentication
 from mailward.auth.model import UNCHECKED
+from mailward.content.local import LocalModel
 from mailward.gateway.identity import new_id
 from mailward.gateway.journal import Journal
 from mailward.gateway.local import load_local, local_file
@@ -43,7 +43,7 @@ class Judgement:
 class Gateway:
     """One a process. Open it before forking: the model is shared, the storage is opened by each process when first needed."""
 
-    def __init__(self, settings: Settings, policy: Policy, model: Model, local: Any = None) -> None:
+    def __init__(self, settings: Settings, policy: Policy, model: Model, local: LocalModel | None = None) -> None:
         self.settings = settings
         self.policy = policy
         self.model = model

@@ -124,7 +124,8 @@ def online(corpora: Sequence[Path], say: Callable[[str], None]) -> dict[str, Any
 
 def _online(todo: Sequence[Any], model: Model | None) -> Row:
     local: LocalModel = empty()
-    bad, ham = [], []
+    bad: list[float] = []
+    ham: list[float] = []
     spent = 0.0
     for entry in todo:
         sample = normalise(entry)

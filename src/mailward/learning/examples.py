@@ -8,8 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mailward.content.evidence import Evidence, gather
 from mailward.content.tokens import Hashes
 from mailward.learning.corpora import CorpusError, Entry, entries
@@ -27,7 +25,7 @@ class Example:
 
     @property
     def features(self) -> Hashes:
-        return np.concatenate([tokens.features for tokens in self.evidence.wording])
+        return self.evidence.wording.features
 
 
 def example(entry: Entry) -> Example:

@@ -200,7 +200,7 @@ def calibrated(scores: dict[str, Floats]) -> float:
     """
     levels = []
     for values in scores.values():
-        allowed = int(SHARE * values.size)
+        allowed = round(SHARE * values.size)
         levels.append(float(np.sort(values)[::-1][allowed]))
     return float(np.quantile(levels, 0.8)) + 0.05
 

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Protocol
+from typing import Protocol
 
 from mailward.auth import Authentication
 from mailward.auth.results import recorded
+from mailward.content.evidence import Evidence
+from mailward.content.local import LocalModel
 from mailward.message import Envelope, Message
 from mailward.message.domains import registrable
 from mailward.message.origin import Origin, origin
@@ -27,14 +29,16 @@ MORE = "(more)"  # stands for the From addresses that were not kept; no list ent
 
 
 class Model(Protocol):
-    """What `assess` needs of the content model."""
+    """What `assess` and local feedback need of the content model."""
 
     @property
     def name(self) -> str: ...
 
     def score(
-        self, message: Message, origin: Origin, envelope: Envelope, auth: Authentication, local: Any = None
+        self, message: Message, origin: Origin, envelope: Envelope, auth: Authentication, local: LocalModel | None = None
     ) -> tuple[Contribution, ...]: ...
+
+    def judge(self, evidence: Evidence) -> tuple[Contribution, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Site:
         return cls(organisation.gateway_networks.networks(), organisation.trusted_authserv_ids, organisation.internal_domains)
 
 
-def assess(message: Message, envelope: Envelope, site: Site, model: Model, local: Any, now: float, id: str) -> Assessment:
+def assess(message: Message, envelope: Envelope, site: Site, model: Model, local: LocalModel | None, now: float, id: str) -> Assessment:
     """Gather the facts of one message. `now` in seconds since 1970; `local` is the site's own model or None."""
     source = origin(message, envelope, site.own_networks)
     auth = recorded_for(message, envelope, source, site)
@@ -81,7 +85,7 @@ def assess(message: Message, envelope: Envelope, site: Site, model: Model, local
         findings=tuple(dict.fromkeys(finding.name for finding in message.findings)),
         unscannable="" if finite else "the content model gave a score that is no number",
         model=model.name,
-        local_reports=int(getattr(local, "reports", 0) or 0),
+        local_reports=local.reports if local is not None else 0,
         extra={"direction": _direction(senders, envelope, site)},
     )
 
