@@ -10,6 +10,7 @@ import contextlib
 import errno
 import gc
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -67,6 +68,7 @@ class Supervisor:
         self._reread = reread
         self._settings = settings
         self._pid = os.getpid()
+        _allow_descriptors()
         _prepare_folder(settings, self._log)
         tls_context(settings)  # a certificate that cannot be read stops us here, not in every worker
         self._sockets = listening.bind(settings.smtp.listen)
@@ -305,6 +307,13 @@ def _prepare_folder(settings: Settings, logger: structlog.typing.FilteringBoundL
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         logger.error("state_folder_full", folder=str(settings.state_folder), error=str(error))
+
+
+def _allow_descriptors() -> None:
+    """Take as many file descriptors as we may have: a client needs two, and the usual 1,024 are soon used up."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _count(settings: Settings) -> int:
