@@ -114,10 +114,9 @@ def learn(table: Table, lesson: Lesson) -> None:
     rows = table[found]
     margin = STEEPNESS * (lesson.score - MIDDLE) + _margin(rows["weight"])
     error = float(lesson.spam) - 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, margin))))
-    if abs(error) < UNSURE:
-        return
-    rows["weight"] += np.float32(RATE * error / math.sqrt(max(found.size, 1)))
-    side = "spam" if lesson.spam else "ham"
+    if abs(error) >= UNSURE:
+        rows["weight"] += np.float32(RATE * error / math.sqrt(max(found.size, 1)))
+    side = "spam" if lesson.spam else "ham"  # a report that agrees teaches no weight, but stands behind what was taught
     rows[side] += rows[side] < np.iinfo(np.uint16).max
     table[found] = rows
 
