@@ -9,7 +9,7 @@ answers is steered by the recipient:
   dotslow@           answered after a second
   gone@              the connection is closed at RCPT
 
-and by the sender: from550@ is refused at MAIL.
+and by the sender: from550@ is refused at MAIL. XCLIENT and XFORWARD with HELO=disliked are refused.
 
     python sink.py PORT FOLDER [EHLO keyword ...]
 """
@@ -66,6 +66,8 @@ class Sink(asyncio.Protocol):
         verb = line.upper().partition(" ")[0]
         if verb == "EHLO":
             self.say("250 sink.example.test", *(f"250 {word.replace('=', ' ')}".rstrip() for word in self.extensions))
+        elif verb in ("XFORWARD", "XCLIENT") and "HELO=disliked" in line:
+            self.say("501 5.5.4 Bad HELO syntax")
         elif verb in ("XFORWARD", "XCLIENT"):
             self.told.append(line)
             self.say("220 sink.example.test ESMTP" if verb == "XCLIENT" else "250 2.0.0 Ok")

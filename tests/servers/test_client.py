@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,3 +58,11 @@ def test_only_offered_attributes_are_sent() -> None:
     """What is not known is said to be so; what was not offered is not said; nobody is logged in by accident."""
     lines = attribute_lines(Client("2001:db8::1"), "XCLIENT", frozenset({"ADDR", "NAME", "LOGIN", "DESTADDR"}))
     assert lines == [b"XCLIENT NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::1"]
+
+
+@given(st.text(max_size=400))
+def test_long_values_are_cut_between_characters(text: str) -> None:
+    """However long and strange a name is, what goes out is valid xtext that Postfix takes."""
+    encoded = encode_xtext(text)
+    assert len(encoded) <= 255
+    assert re.fullmatch(r"([!-*,-<>-~]|\+[0-9A-F]{2})*", encoded)

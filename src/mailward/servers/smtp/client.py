@@ -21,6 +21,7 @@ XCLIENT = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPO
 XFORWARD = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
 UNAVAILABLE = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
 _HEX = re.compile(r"\+([0-9A-Fa-f]{2})")
+_VALUE_LENGTH = 255  # Postfix refuses a longer host name
 _LINE_BYTES = 480  # Postfix reads attribute lines of up to 512 octets
 
 
@@ -100,7 +101,7 @@ def attribute_lines(client: Client, verb: str, offered: frozenset[str]) -> list[
         "LOGIN": client.login,
         "SOURCE": ("LOCAL" if client.local else "REMOTE") if verb == "XFORWARD" else None,
     }
-    words = [f"{name}={encode_xtext(value)[:255] if value else '[UNAVAILABLE]'}" for name, value in known.items() if name in offered]
+    words = [f"{name}={encode_xtext(value) if value else '[UNAVAILABLE]'}" for name, value in known.items() if name in offered]
     if verb == "XCLIENT" and client.login is None:
         words = [word for word in words if not word.startswith("LOGIN=")]
     lines: list[bytes] = []
@@ -120,8 +121,11 @@ def decode_xtext(text: str) -> str:
 
 
 def encode_xtext(text: str) -> str:
-    """RFC 3461 4, with non-ASCII text as UTF-8."""
-    return "".join(chr(b) if 33 <= b <= 126 and b not in b"+=" else f"+{b:02X}" for b in text.encode("utf-8", "replace"))
+    """RFC 3461 4, with non-ASCII text as UTF-8; what would be longer than Postfix takes is cut off."""
+    encoded = "".join(chr(b) if 33 <= b <= 126 and b not in b"+=" else f"+{b:02X}" for b in text.encode("utf-8", "replace"))
+    if len(encoded) <= _VALUE_LENGTH:
+        return encoded
+    return encoded[:_VALUE_LENGTH].rpartition("+")[0] if "+" in encoded[_VALUE_LENGTH - 2 : _VALUE_LENGTH] else encoded[:_VALUE_LENGTH]
 
 
 class _Header:

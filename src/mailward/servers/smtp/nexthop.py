@@ -9,7 +9,7 @@ import aiosmtplib
 
 from mailward.servers.smtp import limits
 from mailward.servers.smtp.client import Client, attribute_lines
-from mailward.servers.smtp.replies import Reply, printable, reply
+from mailward.servers.smtp.replies import OK, Reply, printable, reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,7 @@ class NextHop:
         try:
             await self._smtp.connect(timeout=min(self._timeout, limits.CONNECT_SECONDS))
             await self._ehlo()
-            offered = self.capabilities
-            if offered.xforward and (client.told == "XFORWARD" or not offered.xclient):
-                await self._tell(client, "XFORWARD", offered.xforward)
-            elif offered.xclient:
-                await self._tell(client, "XCLIENT", offered.xclient)
-                await self._ehlo()
+            await self._introduce(client)
         except (aiosmtplib.SMTPException, OSError) as error:
             self.close()
             raise NextHopFailed(self._unreachable(error)) from error
@@ -136,11 +131,26 @@ class NextHop:
             xforward=frozenset(offered.get("xforward", "").upper().split()),
         )
 
-    async def _tell(self, client: Client, verb: str, names: frozenset[str]) -> None:
+    async def _introduce(self, client: Client) -> None:
+        """Tell who the client is. A client whose words the next hop does not like is told by its address alone."""
+        offered = self.capabilities
+        if offered.xforward and (client.told == "XFORWARD" or not offered.xclient):
+            await self._tell(client, "XFORWARD", offered.xforward)
+        elif offered.xclient:
+            if not (await self._tell(client, "XCLIENT", offered.xclient)).positive:
+                answer = await self._tell(client, "XCLIENT", offered.xclient & {"ADDR"})
+                if not answer.positive:
+                    raise aiosmtplib.SMTPResponseException(answer.code, answer.text)
+            await self._ehlo()
+
+    async def _tell(self, client: Client, verb: str, names: frozenset[str]) -> Reply:
+        """Send the attributes; the answer to the first line that was refused, else to the last."""
+        answer = OK
         for line in attribute_lines(client, verb, names):
-            answer = await self._smtp.execute_command(line)
-            if answer.code not in (220, 250):
-                raise aiosmtplib.SMTPResponseException(answer.code, answer.message)
+            answer = self._mirrored(await self._smtp.execute_command(line))
+            if not answer.positive:
+                break
+        return answer
 
     async def _command(self, *words: bytes) -> Reply:
         try:
