@@ -160,6 +160,26 @@ def test_a_dead_worker_is_replaced_and_its_client_comes_again(tmp_path: Path) ->
         assert served.events("worker_died")[0]["how"] == "signal 9"
 
 
+def test_a_worker_told_to_stop_while_clients_arrive_does_stop(tmp_path: Path) -> None:
+    """Clients accepted at the very moment of SIGTERM hear 421 and hold nothing up; those not yet accepted meet the next worker."""
+    with serving(tmp_path, workers=1) as (served, _):
+        for _ in range(5):
+            (worker,) = wait_until(served.worker_pids, what="a worker")
+            with greeted(served.port):  # it is up
+                os.kill(worker, signal.SIGSTOP)
+                talks = [Talk(served.port, greet=False) for _ in range(4)]
+                os.kill(worker, signal.SIGTERM)
+                os.kill(worker, signal.SIGCONT)
+                wait_until(lambda worker=worker: not alive(worker), 5, "the worker to end")
+            for talk in talks:
+                greeting = talk.hear()
+                if greeting.startswith("220"):
+                    talk.send(b"EHLO client.example\r\n")
+                    greeting = talk.hear()
+                assert greeting[:3] in ("250", "421")
+                talk.socket.close()
+
+
 def test_a_worker_that_dies_again_and_again_is_replaced_more_slowly(tmp_path: Path) -> None:
     """The first replacement comes at once, the next ones with growing delay."""
     with serving(tmp_path, workers=1) as (served, _):

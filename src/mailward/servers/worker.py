@@ -16,6 +16,7 @@ from mailward.gateway import Gateway, Settings
 from mailward.servers.smtp import Service, SmtpServer
 
 DRAIN_SECONDS = 30.0  # for messages under way when the worker is told to stop
+CLOSE_SECONDS = 15  # for what is left after draining: storing the last records
 _PR_SET_PDEATHSIG = 1
 
 
@@ -25,6 +26,7 @@ def run(settings: Settings, gateway: Gateway, sockets: list[socket.socket], supe
         return 0
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, gateway, sockets, ready))
+        signal.alarm(CLOSE_SECONDS)  # whatever hangs from here on, the process ends
     gateway.close()
     return 0
 

@@ -25,6 +25,7 @@ class SmtpServer:
         self._service = service
         self._sockets = sockets
         self._sessions: dict[asyncio.Task[None], Connection] = {}
+        self._arriving: set[asyncio.Task[tuple[asyncio.Transport, Connection]]] = set()
         self._clients: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
 
@@ -36,20 +37,29 @@ class SmtpServer:
 
     async def drain(self, seconds: float) -> int:
         """Stop accepting, let messages under way end, and hang up on who is left after `seconds`: how many those were."""
+        self._service.draining = True
         for listening in self._sockets:
             self._loop.remove_reader(listening.fileno())
             listening.close()
-        self._service.draining = True
         for connection in self._sessions.values():
             connection.interrupt()
-        if not self._sessions:
-            return 0
-        _, left = await asyncio.wait(list(self._sessions), timeout=seconds)
-        for task in left:
+        until = self._loop.time() + seconds
+        while self._sessions or self._arriving:  # who was accepted a moment ago is not a session yet
+            if self._loop.time() >= until:
+                return await self._cut_short()
+            await asyncio.wait({*self._sessions, *self._arriving}, timeout=until - self._loop.time())
+        return 0
+
+    async def _cut_short(self) -> int:
+        """Hang up on everybody. A cancelled session may miss that (Python 3.11's `wait_for`), a closed connection it cannot miss."""
+        left = len(self._sessions)
+        for task, connection in self._sessions.items():
+            connection.abort()
             task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=1)
-        return len(left)
+        for arriving in self._arriving:
+            arriving.cancel()
+        await asyncio.wait({*self._sessions, *self._arriving}, timeout=1)
+        return left
 
     def _accept(self, listening: socket.socket) -> None:
         """Take one connection; another worker may have been faster. One at a time, so that workers share the load."""
@@ -71,7 +81,13 @@ class SmtpServer:
         with contextlib.suppress(OSError):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Connection(lambda c: self._begin(c, client)), accepted))
-        task.add_done_callback(_failed_to_connect)
+        self._arriving.add(task)
+        task.add_done_callback(self._arrived)
+
+    def _arrived(self, task: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:
+        self._arriving.discard(task)
+        if not task.cancelled():
+            task.exception()  # the client went away before we could greet; nothing to tell anybody
 
     def _accept_again(self, listening: socket.socket) -> None:
         if not self._service.draining:
@@ -91,6 +107,8 @@ class SmtpServer:
         self._clients[group] += 1
         task = self._loop.create_task(Session(connection, client, self._service).run())
         self._sessions[task] = connection
+        if self._service.draining:
+            connection.interrupt()
 
         def end(task: asyncio.Task[None]) -> None:
             del self._sessions[task]
@@ -100,11 +118,6 @@ class SmtpServer:
             connection.close()
 
         task.add_done_callback(end)
-
-
-def _failed_to_connect(task: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:
-    if not task.cancelled():
-        task.exception()  # the client went away before we could greet; nothing to tell anybody
 
 
 def _turn_away(accepted: socket.socket, refusal: Reply) -> None:
