@@ -317,7 +317,8 @@ def _allow_descriptors() -> None:
 
 
 def _count(settings: Settings) -> int:
-    return settings.workers or len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return settings.workers or cores or 1
 
 
 def _tell(pipe: int) -> None:
