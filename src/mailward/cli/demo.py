@@ -71,7 +71,8 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the table.")] = False,
 ) -> None:
     """Start a gateway with a stand-in mail server behind it, send the sample messages through, and serve until interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a script started it in the background with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     _claim(port)
     state = state.absolute()
     state.mkdir(parents=True, exist_ok=True)
