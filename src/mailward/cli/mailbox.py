@@ -11,10 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailward.message import limits
-
 STANDARD_INPUT = "-"
-READ_BYTES = limits.MESSAGE_BYTES + 1  # one more than is judged, so that the limit is noticed
 
 # The line between two messages of an mbox (RFC 4155): an address, and a date with a time and a year
 _FROM_LINE = re.compile(rb"From [^\r\n]{0,200}\d\d:\d\d[^\r\n]{0,60}\r?\n")
@@ -50,11 +47,14 @@ def find(paths: list[str]) -> Iterator[Found | Unreadable]:
 
 def read(found: Found) -> bytes:
     """Read one message. Raises OSError."""
+    from mailward.message.limits import MESSAGE_BYTES
+
+    most = MESSAGE_BYTES + 1  # one more than is judged, so that the limit is noticed
     if found.path == STANDARD_INPUT:
-        return _unquoted(sys.stdin.buffer.read(READ_BYTES))
+        return _unquoted(sys.stdin.buffer.read(most))
     with open(found.path, "rb") as file:
         file.seek(found.start)
-        size = READ_BYTES if found.end < 0 else min(found.end - found.start, READ_BYTES)
+        size = most if found.end < 0 else min(found.end - found.start, most)
         return _unquoted(file.read(size))
 
 
