@@ -218,6 +218,51 @@ def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
         assert "Traceback" not in served.log.read_text()
 
 
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service of Type=notify hears READY=1 once mail is accepted, and STOPPING=1."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with serving(tmp_path) as (served, _):
+            assert notify.recv(100) == b"READY=1"
+            assert listens(served.port)
+            served.stop()
+            assert notify.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize(
+    ("smtp", "words"),
+    [
+        ({"listen": ""}, "nothing to serve"),
+        ({"tls_certificate": "/nowhere/cert.pem", "tls_key": "/nowhere/key.pem"}, "No such file"),
+        ({"listen": "192.0.2.1:2525"}, "192.0.2.1:2525: Cannot assign requested address"),
+    ],
+)
+def test_what_cannot_work_is_said_at_start(tmp_path: Path, smtp: dict[str, str], words: str) -> None:
+    """Settings that cannot work end the start with exit code 1 and one line, not with workers that die."""
+    served = Served(tmp_path, None, smtp=smtp).start(wait=False)
+    assert served.process is not None
+    assert served.process.wait(20) == 1
+    assert words in served.log.read_text()
+    assert "Traceback" not in served.log.read_text()
+
+
+def test_v6(tmp_path: Path) -> None:
+    """A v6 address in brackets is listened on, and the client's v6 address is in the trace line."""
+    port = free_port()
+    try:
+        with serving(tmp_path, smtp={"listen": f"[::1]:{port}"}) as (served, sink):
+            assert f"SMTP on [::1]:{port}," in served.out.read_text()
+            with smtplib.SMTP("::1", port, "client.example", timeout=10) as client:
+                client.sendmail("a@example.com", ["b@example.org"], "Subject: six\r\n\r\n")
+            assert b"Received: from client.example ([IPv6:::1])" in sink.kept[0].raw
+    except AssertionError:
+        if not Path("/proc/net/if_inet6").exists() or not Path("/proc/net/if_inet6").read_text():
+            pytest.skip("needs IPv6 on the loopback interface")
+        raise
+
+
 # Limits
 
 
