@@ -85,6 +85,7 @@ class Session:
                 await self._last_word(replies.NO_PROXY_HEADER)
                 return False
             self._client = client
+            self._trusted = self._service.trusts(client.address)  # it is the client who talks from here on, not the proxy
         await self._send(self._greeting())
         return True
 
@@ -192,6 +193,7 @@ class Session:
             return reply("503 5.5.1 XCLIENT is not allowed while a message is under way")
         await self._now_for(_with_attributes(replace(self._client, helo=None), "XCLIENT", argument))
         self._greeted = False
+        self._trusted = self._service.trusts(self._client.address)  # a proxy that hands the client's own words through speaks once
         return self._greeting()
 
     async def _xforward(self, argument: str) -> Reply:
