@@ -21,7 +21,6 @@ import typer
 
 from mailward.cli import words
 from mailward.cli.doctor import cannot_bind
-from mailward.cli.judging import first_reason
 from mailward.cli.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -158,6 +157,8 @@ def table_of(sent: list[Sent], width: int = words.UNBOUNDED) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from mailward.scan.verdict import main_reason
+
     wide = width >= WIDE
     table = Table(box=None, pad_edge=False)
     for name in ("message", *(("subject",) if wide else ()), "verdict", "score", "done"):
@@ -177,7 +178,7 @@ def table_of(sent: list[Sent], width: int = words.UNBOUNDED) -> Table:
             Text(str(verdict.kind), "bold green" if verdict.kind == "clean" else "bold red"),
             Text(f"{score:.1f}/{verdict.thresholds['spam']:.1f}" if isinstance(score, float) else str(score)),
             Text(f"{record.outcome}, {verdict.action}" if verdict.action not in ("pass", "quarantine") else record.outcome),
-            Text(words.one_line(first_reason(verdict), 120)),
+            Text(words.one_line(main_reason(verdict), 120)),
         )
     return table
 

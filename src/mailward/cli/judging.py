@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from mailward.gateway.settings import Settings
     from mailward.message import Envelope
     from mailward.policy import Policy
-    from mailward.scan.verdict import Verdict
 
 MANY = 200  # messages from which a second process pays for its start
 BATCH = 16  # messages handed to a process at once
-NO_EVIDENCE = frozenset({"start", "words:habit"})  # shares of a score that every message has
 DIED = "a process judging it died; it was left out"
 
 Piece = Found | Unreadable
@@ -189,23 +187,14 @@ def _one_by_one(batch: list[Piece], new_pool: Callable[[int], ProcessPoolExecuto
 
 
 def _plain_line(name: str, judgement: Judgement) -> str:
+    from mailward.scan.verdict import main_reason
+
     verdict = judgement.verdict
     score = verdict.scores["spam"]
     shown = f"{score:6.2f}/{verdict.thresholds['spam']:.1f}" if isinstance(score, float) else f"{score!s:>10}"
-    reason = first_reason(verdict)
+    reason = main_reason(verdict)
     action = str(verdict.action)
     return f"{words.coloured(str(verdict.kind), 14)} {action:<10} {shown}  {words.one_line(name)}  {words.one_line(reason, 160)}".rstrip()
-
-
-def first_reason(verdict: Verdict) -> str:
-    """The weightiest reason that speaks for the verdict, "" if there is none."""
-    caught = verdict.kind != "clean"
-    speaking = (
-        reason.text
-        for reason in verdict.reasons
-        if reason.name not in NO_EVIDENCE and (not reason.contribution or (reason.contribution > 0) == caught)
-    )
-    return next(speaking, "")
 
 
 def _json_line(name: str, judgement: Judgement, policy: Policy) -> str:

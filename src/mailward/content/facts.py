@@ -41,7 +41,8 @@ _UNSUBSCRIBE = re2.compile(
 _MAIL_IN_TEXT = re2.compile(r"[a-z0-9._%+-]+@([a-z0-9.-]+\.[a-z]{2,})")
 _MAIL_IN_BYTES = re2.compile(rb"[a-z0-9._%+-]+@([a-z0-9.-]+\.[a-z]{2,})")
 MAX_LINE = 1_000  # characters judged of a subject or a display name
-MAX_TEXT = 20_000  # characters of the text searched for phrases and figures
+MAX_TEXT = 8_000  # characters of the text searched for phrases and figures
+TAIL = 2_000  # of these from its end
 _ROLE = frozenset("info sales news newsletter support contact service admin office noreply no-reply".split())
 
 
@@ -212,7 +213,7 @@ def _has_cjk(text: str) -> bool:
 def wording(mail: Mail) -> Facts:
     """How subject and text are written, in any language."""
     message, subject = mail.message, mail.message.subject[:MAX_LINE]
-    text = message.text[:MAX_TEXT]
+    text = message.text if len(message.text) <= MAX_TEXT else message.text[: MAX_TEXT - TAIL] + message.text[-TAIL:]
     lowered = text.lower()
     written = lowered.encode("utf-8", "replace")
     yield "wording:no-subject", float(not subject.strip())
@@ -315,6 +316,8 @@ def structure(mail: Mail, links: Links) -> Facts:
     raw_bytes = any(ord(c) > 0x7F for h in message.headers if h.key in ("subject", "from", "to", "reply-to") for c in h.raw)
     yield "structure:raw-bytes-in-headers", float(raw_bytes)
     yield "structure:bounce", float(mail.bounce)
+    enclosed = any(part.content_type == "message/rfc822" for part in message.parts[:5])
+    yield "structure:encloses-message", float(enclosed and not has_html)
     yield "structure:automatic", float((message.get("auto-submitted") or "no").strip().lower() != "no")
     yield (
         "structure:high-priority",

@@ -119,12 +119,14 @@ class Model:
         if first == last or abs(value) < TOLD_FROM:
             return sentence + "."
         strength = self.buckets[tokens.words[first:last]] * np.float16(1 if value > 0 else -1)
-        most = min(3 * TOLD_WORDS, strength.size)
+        most = min(6 * TOLD_WORDS, strength.size)  # short words are passed over: they say nothing to a reader
         strongest = np.argpartition(strength, -most)[-most:]
         strongest = strongest[np.argsort(-strength[strongest])]
         starts, ends = tokens.starts[first:last], tokens.ends[first:last]
         words = dict.fromkeys(
-            tokens.text[starts[i] : ends[i]][:20] for i in strongest.tolist() if strength[i] > 0 and ends[i] - starts[i] > 1
+            tokens.text[starts[i] : ends[i]][:20]
+            for i in strongest.tolist()
+            if strength[i] > 0 and (ends[i] - starts[i] > 3 or tokens.text[starts[i]] > "\u2e7f")
         )
         told = ", ".join(list(words)[:TOLD_WORDS])
         return f"{sentence}: {told}." if told else sentence + "."

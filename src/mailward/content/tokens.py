@@ -23,8 +23,8 @@ from mailward.content.lookalikes import folded
 
 BITS = 20
 BUCKETS = 1 << BITS
-MAX_CHARS = 10_000  # judged of one text: the first 7,000 and the last 3,000; filler cannot push the message out of sight
-HEAD = 7_000
+MAX_CHARS = 6_000  # judged of one text: the first 4,500 and the last 1,500; filler cannot push the message out of sight
+HEAD = 4_500
 MAX_TOKENS = 6_000  # of all places together
 
 Hashes = npt.NDArray[np.uint32]

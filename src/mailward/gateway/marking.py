@@ -11,7 +11,7 @@ from functools import cache
 
 from mailward.gateway.gateway import Judgement
 from mailward.policy import Action, Policy
-from mailward.scan.verdict import Verdict
+from mailward.scan.verdict import Verdict, evidence
 
 FOLD = 76  # characters of a header line (RFC 5322 2.1.1 asks for at most 78)
 MAX_REASON = 400  # characters of one reason
@@ -99,7 +99,7 @@ def _headers(judgement: Judgement, policy: Policy, own_id: str, newline: str) ->
     verdict, assessment = judgement.verdict, judgement.assessment
     yield f"X-Mailward-Verdict: {verdict.kind}"
     yield _folded("X-Mailward-Score", _score_line(verdict), newline)
-    for reason in verdict.reasons[: policy.headers.reasons]:
+    for reason in evidence(verdict)[: policy.headers.reasons]:
         yield _folded("X-Mailward-Reason", _reason_text(reason.contribution, reason.text), newline)
     yield f"X-Mailward-Id: {_ascii(assessment.id)}"
     yield _folded("Authentication-Results", _results(judgement, own_id), newline)

@@ -34,8 +34,7 @@ def origin(message: Message, envelope: Envelope, own_networks: Iterable[str | Ne
     own = tuple(own_networks)
     client = canonical_ip(envelope.client_ip) if envelope.client_ip else None
     if client is None:
-        at = _first_foreign(message.received, own)
-        return _at(message.received, at)
+        return _stored(message.received, own)
     if not _is_own(client, own):
         hop = _written_for(message.received, client, own) if envelope.way_in == "file" else -1
         return Origin(client, envelope.client_name, envelope.helo or "", hop)
@@ -47,7 +46,7 @@ def origin(message: Message, envelope: Envelope, own_networks: Iterable[str | Ne
 
 def envelope_from_trace(message: Message) -> Envelope:
     """Rebuild the envelope of a stored message from its trace headers; what they do not tell stays None."""
-    sender = _at(message.received, _first_foreign(message.received, ()))
+    sender = _stored(message.received, ())
     mail_from = message.return_path
     if mail_from is None and (other := message.get("x-envelope-from")) is not None:
         mail_from = _bare(other)
@@ -63,6 +62,14 @@ def envelope_from_trace(message: Message) -> Envelope:
 def _bare(raw: str) -> str:
     found = addresses(raw)
     return found[0].addr if found else ""
+
+
+def _stored(hops: tuple[Hop, ...], own: tuple[str | Network, ...]) -> Origin:
+    """The sender of a message that nobody handed us: its line, without address and names where these may be the recipient's."""
+    index = _first_foreign(hops, own)
+    if index >= 0 and _unclear(hops, index):
+        return Origin(None, None, "", index)
+    return _at(hops, index)
 
 
 def _at(hops: tuple[Hop, ...], index: int) -> Origin:
@@ -91,12 +98,27 @@ def _first_foreign(hops: tuple[Hop, ...], own: tuple[str | Network, ...]) -> int
 _FETCHED = frozenset({"POP3", "POP3S", "IMAP", "IMAPS"})  # a mailbox emptied by the recipient: the peer is his provider, not the sender
 
 
+_MICROSOFT = frozenset({"outlook.com", "exchangelabs.com", "office365.com"})
+
+
 def _same_house(hop: Hop) -> bool:
-    """A relay between hosts of one registrable domain. The HELO name is what anyone may claim, so it counts only inside Microsoft 365."""
-    name = registrable(hop.name or "")
-    if not hop.name and (hop.by.endswith(".outlook.com") or hop.protocol in {"MAPI", "HTTPS"}):
-        name = registrable(hop.helo)
-    return bool(name) and name == registrable(hop.by)
+    """A relay between hosts of one registrable domain. The HELO name is what anyone may claim, so it counts only behind the doors of Microsoft 365."""
+    house = registrable(hop.by)
+    if house in _MICROSOFT and ".protection.outlook.com" not in hop.by:  # that is the door, where mail comes in from outside
+        return registrable(hop.name or hop.helo) in _MICROSOFT
+    if not hop.name and hop.protocol in {"MAPI", "HTTPS"}:
+        return bool(house) and registrable(hop.helo) == house
+    return bool(house) and registrable(hop.name or "") == house
+
+
+def _unclear(hops: tuple[Hop, ...], index: int) -> bool:
+    """A hop that may be one of the recipient's own: it says HELO with a name of the recipient's domain, and that very host wrote the line below.
+
+    Whoever runs the mailbox can tell by address (`gateway_networks`). Who only reads it cannot: the line below may be forged.
+    """
+    hop = hops[index]
+    below = hops[index + 1].by if index + 1 < len(hops) else ""
+    return bool(below) and hop.helo.lower() == below and registrable(below) == registrable(hop.by) != ""
 
 
 @lru_cache(maxsize=4096)

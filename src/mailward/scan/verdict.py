@@ -53,3 +53,18 @@ class Verdict:
     scores: dict[str, float | int | str | None]  # spam, phishing, web; "unchecked" where nothing looked
     thresholds: dict[str, float | int]
     policy: str  # "sha256:..." of the policy document
+
+
+_NO_EVIDENCE = frozenset({"start", "words:habit"})  # shares of a score that every message has
+
+
+def evidence(verdict: Verdict) -> list[Reason]:
+    """The reasons that say something about this message, most weighty first."""
+    return [reason for reason in verdict.reasons if reason.name not in _NO_EVIDENCE]
+
+
+def main_reason(verdict: Verdict) -> str:
+    """The weightiest reason that speaks for the verdict, "" if there is none."""
+    caught = verdict.kind is not Kind.CLEAN
+    speaking = (reason.text for reason in evidence(verdict) if not reason.contribution or (reason.contribution > 0) == caught)
+    return next(speaking, "")

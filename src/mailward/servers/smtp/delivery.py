@@ -16,10 +16,11 @@ from mailward.gateway.marking import mark
 from mailward.message import Envelope
 from mailward.policy import Action
 from mailward.scan.reply import reply as words_of_refusal
+from mailward.scan.verdict import main_reason
 from mailward.servers.smtp import replies
 from mailward.servers.smtp.client import Client
 from mailward.servers.smtp.nexthop import Lost, NextHop, NextHopFailed
-from mailward.servers.smtp.replies import Reply, printable, reply
+from mailward.servers.smtp.replies import Reply, reply
 from mailward.servers.smtp.service import Service
 
 
@@ -126,11 +127,9 @@ async def _hold(mail: Mail, judgement: Judgement, service: Service) -> Done:
 
 
 def _refusal(judgement: Judgement, service: Service, *, close: bool = False) -> Reply:
-    """The policy's words, the first reason, and the id by which an administrator finds the message."""
+    """The policy's words, and the id by which an administrator finds the message. The reasons are not for spammers to read."""
     code, text = words_of_refusal(judgement.verdict, service.gateway.policy) or (550, "5.7.1 Refused by policy")
-    reasons = judgement.verdict.reasons
-    why = f": {printable(reasons[0].text, 200)}" if reasons else ""
-    return reply(f"{code} {text}{why} [{judgement.assessment.id}]", close=close)
+    return reply(f"{code} {text} [{judgement.assessment.id}]", close=close)
 
 
 def received_line(mail: Mail, id: str, hostname: str) -> bytes:
@@ -169,7 +168,7 @@ def _log(service: Service, mail: Mail, judgement: Judgement, action: Action, don
         action=action,
         filter=verdict.filter,
         scores=verdict.scores,
-        reason=verdict.reasons[0].text if verdict.reasons else "",
+        reason=main_reason(verdict),
         outcome=done.outcome,
         reply=f"{done.reply.code} {done.reply.text}"[:200],
         arrival_ms=round(mail.seconds * 1000, 1),

@@ -15,6 +15,7 @@ from mailward.gateway import Gateway, Judgement, Settings
 from mailward.gateway.settings import host_and_port
 from mailward.message import Envelope
 from mailward.quarantine import Vault
+from mailward.scan.verdict import main_reason
 from mailward.servers.smtp import limits
 from mailward.servers.smtp.client import Client
 from mailward.servers.smtp.connection import Room
@@ -83,7 +84,7 @@ class Service:
                 subject=judgement.assessment.subject,
                 verdict=verdict.kind,
                 filter=verdict.filter,
-                reason=verdict.reasons[0].text if verdict.reasons else "",
+                reason=main_reason(verdict),
                 **more,
             )
 
