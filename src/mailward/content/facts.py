@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
-import numpy as np
 import re2
 
 from mailward.auth import Outcome
@@ -43,6 +42,9 @@ _MAIL_IN_BYTES = re2.compile(rb"[a-z0-9._%+-]+@([a-z0-9.-]+\.[a-z]{2,})")
 MAX_LINE = 1_000  # characters judged of a subject or a display name
 MAX_TEXT = 8_000  # characters of the text searched for phrases and figures
 TAIL = 2_000  # of these from its end
+_SHOWN_FIELDS = frozenset(("subject", "from", "to", "reply-to"))
+_CAPITALS = bytes(range(65, 91))
+_SMALL = bytes(range(97, 123))
 _ROLE = frozenset("info sales news newsletter support contact service admin office noreply no-reply".split())
 
 
@@ -61,8 +63,8 @@ def identity(mail: Mail, links: Links) -> Facts:
     message, sender, site = mail.message, mail.sender, mail.site
     local = sender.local.encode("utf-8", "replace").decode()
     carriers = carried_by(mail)
-    popular = Known.POPULAR in mail.site_known and not mail.site_known & _SHARED
-    freemail = Known.FREEMAIL in mail.site_known or Known.DISPOSABLE in mail.site_known
+    popular = bool(mail.site_known & Known.POPULAR) and not mail.site_known & _SHARED
+    freemail = bool(mail.site_known & Known.FREEMAIL) or bool(mail.site_known & Known.DISPOSABLE)
     if mail.aligned:
         yield "identity:known-sender", float(popular and not freemail) * (1.0 if _related(sender.display, mail) else 0.6)
         yield "identity:aligned", float(not popular and not freemail)
@@ -76,7 +78,7 @@ def identity(mail: Mail, links: Links) -> Facts:
     yield "identity:dmarc-fail", float(mail.auth.dmarc is Outcome.FAIL)
     yield "identity:spf-fail", {Outcome.FAIL: 1.0, Outcome.SOFTFAIL: 0.6}.get(mail.auth.spf, 0.0)
     yield "identity:dkim-fail", float(mail.auth.dkim is Outcome.FAIL)
-    yield "identity:disposable", float(Known.DISPOSABLE in mail.site_known and Known.FREEMAIL not in mail.site_known)
+    yield "identity:disposable", float(bool(mail.site_known & Known.DISPOSABLE) and not mail.site_known & Known.FREEMAIL)
     yield "identity:rare-suffix", abuse(sender.domain)
     yield "identity:no-from-domain", float(bool(message.from_) and "." not in sender.domain)
     yield "identity:several-from", float(sum(bool(a.domain) for a in message.from_) > 1)
@@ -87,7 +89,7 @@ def identity(mail: Mail, links: Links) -> Facts:
     if carriers & Known.PLATFORM and site:
         yield "identity:through-platform", 1.0
         yield "identity:platform-for-rare-suffix", abuse(sender.domain)
-        yield "identity:platform-address", float(Known.PLATFORM in mail.site_known and not popular)
+        yield "identity:platform-address", float(bool(mail.site_known & Known.PLATFORM) and not popular)
     if mail.client_site:
         yield "identity:client-is-sender", float(mail.client_site == site and not freemail)
         yield "identity:client-is-envelope", float(mail.client_site == mail.mail_from_site != site)
@@ -224,7 +226,7 @@ def wording(mail: Mail) -> Facts:
     yield "wording:subject-code-tail", float(bool(_CODE_TAIL.search(subject)) and len(subject) > 12)
     yield "wording:subject-gap", float("     " in subject.strip())
     is_reply = subject[:4].lower() in ("re: ", "aw: ", "sv: ", "res:", "fw: ", "fwd:", "wg: ") or subject[:3].lower() in ("re:", "fw:")
-    threaded = message.get("in-reply-to") is not None or message.get("references") is not None
+    threaded = mail.fields.get("in-reply-to") is not None or mail.fields.get("references") is not None
     yield "wording:reply-without-thread", float(is_reply and not threaded)
     yield "wording:thread", float(is_reply and threaded)
     local = next((a.local.lower() for a in message.to[:1]), "")
@@ -239,7 +241,7 @@ def wording(mail: Mail) -> Facts:
         yield "wording:quotes", float(text.count("\n>") >= 2 or text.count("\n> ") >= 1)
     money = len(_MONEY.findall(written))
     yield "wording:money", min(1.0, money / 4)
-    stranger = Known.FREEMAIL in mail.site_known or mail.aligned is False
+    stranger = bool(mail.site_known & Known.FREEMAIL) or mail.aligned is False
     yield "wording:call-about-payment", float(money > 0 and stranger and size < 3_000 and bool(_PHONE.search(written)))
     yield "wording:crypto-address", float(bool(_CRYPTO.search(text)))
     yield "wording:offers-removal", float(bool(_UNSUBSCRIBE.search(written)))
@@ -250,9 +252,10 @@ def wording(mail: Mail) -> Facts:
 
 def _capitals(text: str) -> tuple[int, int]:
     """How many letters are capitals, and how many letters there are: of the Latin alphabet, where capitals shout."""
-    codes = np.frombuffer(text.encode("latin-1", "replace"), np.uint8)
-    capitals = int(((codes - np.uint8(65)) < 26).sum())
-    return capitals, capitals + int(((codes - np.uint8(97)) < 26).sum())
+    letters = text.encode("latin-1", "replace")
+    without = letters.translate(None, _CAPITALS)
+    capitals = len(letters) - len(without)
+    return capitals, capitals + len(without) - len(without.translate(None, _SMALL))
 
 
 def _foreign_addresses(mail: Mail, written: bytes) -> bool:
@@ -289,9 +292,9 @@ def structure(mail: Mail, links: Links) -> Facts:
         poison = hidden.get(Hidden.DISPLAY, 0) * (not designed) + hidden.get(Hidden.TINY, 0) + hidden.get(Hidden.COLOUR, 0)
         yield "structure:mostly-hidden", min(1.0, poison / (3 * size + 300)) if poison > 300 else 0.0
         yield "structure:designed", float(designed)
-        if mail.aligned is not None and Known.FREEMAIL in mail.site_known:
+        if mail.aligned is not None and bool(mail.site_known & Known.FREEMAIL):
             yield "structure:freemail-design", float(designed or html.images > 1)
-        removal = message.get("list-unsubscribe") is not None or bool(
+        removal = mail.fields.get("list-unsubscribe") is not None or bool(
             _UNSUBSCRIBE.search(message.text[-5_000:].lower().encode("utf-8", "replace"))
         )
         yield "structure:bulk-without-removal", float(html.images > 0 and links.foreign_unknown > 0 and not removal)
@@ -301,27 +304,29 @@ def structure(mail: Mail, links: Links) -> Facts:
             yield "structure:needless-base64", 1.0
             break
     yield from _attachments(mail)
-    yield "structure:one-click-unsubscribe", float(message.get("list-unsubscribe-post") is not None and bool(mail.aligned))
+    yield "structure:one-click-unsubscribe", float(mail.fields.get("list-unsubscribe-post") is not None and bool(mail.aligned))
     yield (
         "structure:unsubscribe-header",
-        float(message.get("list-unsubscribe") is not None and message.get("list-unsubscribe-post") is None),
+        float(mail.fields.get("list-unsubscribe") is not None and mail.fields.get("list-unsubscribe-post") is None),
     )
-    yield "structure:no-mime-version", float(message.get("mime-version") is None and bool(message.get("content-type")))
+    yield "structure:no-mime-version", float(mail.fields.get("mime-version") is None and bool(mail.fields.get("content-type")))
     missing = [not message.from_, not message.date.strip(), not message.message_id.strip(), not message.to and not message.cc]
     yield "structure:one-field-missing", float(sum(missing) == 1)
     yield "structure:fields-missing", float(sum(missing) > 1)
     yield "structure:undisclosed", float(bool(message.to) and not message.to[0].domain)
     yield "structure:many-recipients", float(len(message.to) + len(message.cc) > 15)
     yield "structure:to-is-from", float(bool(message.to) and message.to[0].addr.lower() == mail.sender.addr.lower() != "")
-    raw_bytes = any(ord(c) > 0x7F for h in message.headers if h.key in ("subject", "from", "to", "reply-to") for c in h.raw)
+    raw_bytes = any(not h.raw.isascii() for h in message.headers if h.key in _SHOWN_FIELDS)
     yield "structure:raw-bytes-in-headers", float(raw_bytes)
     yield "structure:bounce", float(mail.bounce)
     enclosed = any(part.content_type == "message/rfc822" for part in message.parts[:5])
     yield "structure:encloses-message", float(enclosed and not has_html)
-    yield "structure:automatic", float((message.get("auto-submitted") or "no").strip().lower() != "no")
+    yield "structure:automatic", float((mail.fields.get("auto-submitted") or "no").strip().lower() != "no")
     yield (
         "structure:high-priority",
-        float((message.get("x-priority") or "3").strip()[:1] in "12" or (message.get("importance") or "").strip().lower() == "high"),
+        float(
+            (mail.fields.get("x-priority") or "3").strip()[:1] in "12" or (mail.fields.get("importance") or "").strip().lower() == "high"
+        ),
     )
 
 
@@ -357,6 +362,7 @@ def link_facts(links: Links) -> Facts:
     hiding = links.shorteners + links.hosting + links.redirects
     yield "links:popular", float(links.popular == count and not hiding)
     yield "links:redirect", min(1.0, links.redirects / 2)
+    yield "links:names-recipient", float(links.addressed > 0)
     yield "links:rare-suffix", min(1.0, 1.5 * links.abused / count)
     yield "links:address-literal", float(links.literal > 0)
     yield "links:shortener", min(1.0, links.shorteners / 2)

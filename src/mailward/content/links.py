@@ -44,6 +44,7 @@ class Links:
     random: int = 0
     foreign_unknown: int = 0  # neither the sender's nor popular
     plain_http: int = 0
+    addressed: int = 0  # to an unknown site, with the recipient's address in it
     redirects: int = 0  # popular sites that send a visitor on to anywhere
     borrowed_images: int = 0  # pictures from places where anybody can put one
     sites: int = 0
@@ -68,14 +69,14 @@ class _Host:
 @lru_cache(1 << 14)
 def _host(host: str) -> _Host:
     what = known_host(host)
-    platform = Known.PLATFORM in what  # trackers of a sending service: how wanted newsletters link, too
+    platform = bool(what & Known.PLATFORM)  # trackers of a sending service: how wanted newsletters link, too
     return _Host(
         site=registrable(host),
-        popular=Known.POPULAR in what and not what & _HIDING,
+        popular=bool(what & Known.POPULAR) and not what & _HIDING,
         platform=platform,
-        shortener=Known.SHORTENER in what and not platform,
+        shortener=bool(what & Known.SHORTENER) and not platform,
         hosting=bool(what & (Known.HOSTING | Known.DYNAMIC)) and not platform,
-        pictures=Known.IMAGES in what,
+        pictures=bool(what & Known.IMAGES),
         literal=bool(_LITERAL.match(host)),
         disguised="%" in host,
         abused=abuse(host),
@@ -87,6 +88,7 @@ def look_at_links(message: Message, site: str) -> Links:
     result = Links()
     sites: set[str] = set()
     hosts: dict[str, None] = {}
+    recipient = message.to[0].addr.lower() if message.to and message.to[0].domain else ""
     for link in message.links:
         picture = link.tag == "img"
         if (picture and result.borrowed_images) or not (picture or link.tag in _TARGETS):
@@ -98,11 +100,22 @@ def look_at_links(message: Message, site: str) -> Links:
             result.borrowed_images += _host((match[3] or "").lower().rstrip(".")).pictures
             continue
         _count(result, link, match.groups(""), site, sites, hosts)
+        if recipient and not result.addressed and hosts:
+            result.addressed += _addressed(match, recipient, site)
         if result.count >= MAX_LINKS:
             break
     result.sites = len(sites)
     result.hosts = tuple(hosts)
     return result
+
+
+def _addressed(match: re.Match[str], recipient: str, site: str) -> bool:
+    """Whether a link to a site that is neither known nor the sender's carries the recipient's address, as lures do to fill in the form."""
+    rest = (match[5] or "")[:1_000].lower().replace("%40", "@")
+    if recipient not in rest:
+        return False
+    host = _host((match[3] or "").lower().rstrip("."))
+    return not (host.popular or host.platform or host.site == site)
 
 
 def _count(result: Links, link: Link, groups: tuple[str, ...], site: str, sites: set[str], hosts: dict[str, None]) -> None:

@@ -21,7 +21,7 @@ _FOREIGN = re.compile(f"[{''.join(c for c in _SET if c > chr(0x24F))}]")
 
 def folded(text: str) -> str:
     """Return lower-case text with look-alikes replaced in words that mix them with Latin letters."""
-    if not _MIXED.search(text):
+    if text.isascii() or not _MIXED.search(text):
         return text
     return _WORD.sub(lambda m: m.group().translate(LOOKALIKES) if _LATIN.search(m.group()) else m.group(), text)
 

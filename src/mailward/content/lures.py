@@ -11,22 +11,26 @@ from mailward.content.lookalikes import folded
 
 
 @cache
-def _pattern() -> tuple[object, tuple[str, ...]]:
-    """One pattern with a group for each kind."""
-    groups, kinds = [], []
+def _patterns() -> tuple[object, object, tuple[str, ...]]:
+    """A pattern that finds any phrase, and one with a group for each kind: telling which costs ten times as much as telling whether."""
+    kinds, groups = [], []
     for line in lines("lures.txt"):
         kind, _, phrases = line.partition(":")
-        alternatives = (re2.escape(p.strip().rstrip("*")) + ("" if p.strip().endswith("*") else r"\b") for p in phrases.split("|"))
-        groups.append("(" + "|".join(alternatives) + ")")
         kinds.append(kind.strip())
-    return re2.compile(r"(?:^|\W)(?:" + "|".join(groups) + ")"), tuple(kinds)
+        groups.append("|".join(re2.escape(p.strip().rstrip("*")) + ("" if p.strip().endswith("*") else r"\b") for p in phrases.split("|")))
+    anything = re2.compile(r"(?:^|\W)(?:" + "|".join(groups) + ")")
+    told_apart = re2.compile(r"(?:^|\W)(?:" + "|".join(f"({group})" for group in groups) + ")")
+    return anything, told_apart, tuple(kinds)
 
 
 def lures(text: str) -> dict[str, int]:
     """Count the different phrases of each kind in lower-case text."""
-    pattern, kinds = _pattern()
+    any_phrase, pattern, kinds = _patterns()
+    written = folded(text).encode("utf-8", "replace")
+    if not any_phrase.search(written):  # type: ignore[attr-defined]
+        return {}
     found: set[tuple[int, bytes]] = set()
-    for match in pattern.finditer(folded(text).encode("utf-8", "replace")):  # type: ignore[attr-defined]
+    for match in pattern.finditer(written):  # type: ignore[attr-defined]
         found.add((match.lastindex - 1, match.group(match.lastindex)))
     counts: dict[str, int] = {}
     for index, _ in found:

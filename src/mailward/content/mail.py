@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailward.auth import Authentication, Outcome
-from mailward.content.knowledge import Known, known, known_host, registrable
+from mailward.content.knowledge import known, known_host, registrable
 from mailward.message import Address, Envelope, Message
 from mailward.message.origin import Origin
 
@@ -13,12 +13,13 @@ from mailward.message.origin import Origin
 @dataclass(frozen=True, slots=True)
 class Mail:
     message: Message
+    fields: dict[str, str]  # the first header field of each lower-case name
     origin: Origin
     envelope: Envelope
     auth: Authentication
     sender: Address  # the first visible From address with a domain, empty where there is none
     site: str  # registrable domain of the visible sender
-    site_known: Known
+    site_known: int  # flags of `Known`
     mail_from_site: str  # registrable domain of the envelope sender, "" unknown or null
     client_name: str  # the client's verified name, lower case, "" for none
     client_site: str  # registrable domain of the client's verified name, "" for none
@@ -63,6 +64,7 @@ def look_at(message: Message, origin: Origin, envelope: Envelope, auth: Authenti
     daemon = sender.local.lower() in ("mailer-daemon", "postmaster", "mail-daemon", "maildeliverysubsystem")
     return Mail(
         message=message,
+        fields={header.key: header.raw for header in reversed(message.headers)},
         origin=origin,
         envelope=envelope,
         auth=auth,
@@ -78,7 +80,7 @@ def look_at(message: Message, origin: Origin, envelope: Envelope, auth: Authenti
     )
 
 
-def carried_by(mail: Mail) -> Known:
+def carried_by(mail: Mail) -> int:
     """What is known of those who carried the message: the client's verified name, domains whose signature passed."""
     result = known_host(mail.client_name)
     for domain in mail.auth.dkim_domains[:5]:

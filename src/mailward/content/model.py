@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +31,7 @@ from mailward.message.origin import Origin
 
 CAP = 6.0  # the wording alone never says more than this, before its weight
 TOLD_WORDS = 4  # words named in an explanation
-TOLD_FROM = 0.5  # points from which the words are named
+TOLD_FROM = 1.0  # points from which the words are named
 _PLACE_NAMES = {"subject": "subject", "body": "text", "names": "display and file names", "hosts": "link hosts"}
 
 
@@ -66,6 +66,13 @@ class Model:
 
     weights: Weights
     buckets: npt.NDArray[np.float16]
+    whole: dict[str, Contribution] = field(default_factory=dict, compare=False)  # of facts that are fully there, as most are: made once
+
+    def __post_init__(self) -> None:
+        told = meanings()
+        self.whole.update(
+            {name: Contribution(name, value, told[name].text) for name, value in self.weights.facts.items() if value and name in told}
+        )
 
     @property
     def name(self) -> str:
@@ -86,9 +93,12 @@ class Model:
         told = meanings()
         weights = self.weights.facts
         shares = [Contribution("start", self.weights.start, "Where every message starts before anything is known of it.")]
-        shares += [
-            Contribution(name, weights[name] * value, told[name].text) for name, value in evidence.facts.items() if weights.get(name)
-        ]
+        whole = self.whole
+        for name, value in evidence.facts.items():
+            if value == 1.0 and name in whole:
+                shares.append(whole[name])
+            elif weights.get(name):
+                shares.append(Contribution(name, weights[name] * value, told[name].text))
         shares += self._wording(evidence)
         return tuple(shares)
 

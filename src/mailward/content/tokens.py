@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,6 @@ _PAIR = np.uint64(0xC2B2AE3D27D4EB4F)
 _GRAM = np.uint64(0x165667B19E3779F9)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 _SEVEN = np.uint64(7)  # so that no character weighs nothing
-_SEVEN_ZERO = np.uint64(48 + 7)  # all digits are one digit
 
 _STACKED = re.compile(
     r"(?<=[a-z])[\u0300-\u036f\u0483-\u0489\u0730-\u074a\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
@@ -59,8 +59,8 @@ _table: list[_U64] = [np.zeros(0, np.uint64), np.zeros(0, np.uint64)]
 
 
 @cache
-def _classes() -> npt.NDArray[np.uint8]:
-    """The class of every code point of the basic plane."""
+def _tables() -> tuple[npt.NDArray[np.uint8], _U64]:
+    """The class and the hash value of every code point of the basic plane. All digits have one value."""
     table = np.zeros(0x10000, np.uint8)
     for code in range(0x10000):
         char = chr(code)
@@ -79,7 +79,9 @@ def _classes() -> npt.NDArray[np.uint8]:
             table[code] = DIGIT
         elif char in "$€£¥%!?@#":
             table[code] = MARK
-    return table
+    values = np.arange(0x10000, dtype=np.uint64) + _SEVEN
+    values[table == DIGIT] = 48 + 7
+    return table, values
 
 
 def fold(text: str) -> str:
@@ -123,15 +125,28 @@ class Tokens:
 _BUCKET_MASK = np.uint32(BUCKETS - 1)
 
 
+def _characters(text: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], _U64]:
+    """Codes, classes and hash values of the characters of a text."""
+    classes, weights = _tables()
+    if text.isascii():
+        narrow = np.frombuffer(text.encode("ascii"), np.uint8)
+        return narrow, classes[narrow], weights[narrow]
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    low = np.minimum(codes, 0xFFFF)
+    kinds, values = classes[low], weights[low]
+    high = codes > 0xFFFF
+    if high.any():  # emoji and rare scripts: a token each
+        kinds[high] = SINGLE
+        values[high] = codes[high].astype(np.uint64) + _SEVEN
+    return codes, kinds, values
+
+
 def tokenise(texts: Sequence[str], first_salt: int = 1) -> Tokens:
     """Hash texts of different places. The salts, counted up from `first_salt`, keep the features of the places apart."""
     folded = [fold(text) for text in texts]
     whole = "".join(folded)
     offsets = [0, *accumulate(map(len, folded))]
-    codes = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32)
-    kinds = _classes()[np.minimum(codes, 0xFFFF)]
-    if not whole.isascii():
-        kinds[codes > 0xFFFF] = SINGLE  # emoji and rare scripts: a token each
+    codes, kinds, values = _characters(whole)
     change = np.empty(codes.size, bool)
     change[:1] = True
     np.not_equal(kinds[1:], kinds[:-1], out=change[1:])
@@ -142,22 +157,24 @@ def tokenise(texts: Sequence[str], first_salt: int = 1) -> Tokens:
     used = kinds[starts] != SPACE
     starts, ends = starts[used][:MAX_TOKENS], ends[used][:MAX_TOKENS]
     word_bounds = np.searchsorted(starts, offsets)
-    values = np.where(kinds == DIGIT, _SEVEN_ZERO, codes.astype(np.uint64) + _SEVEN)
-    with np.errstate(over="ignore"):
-        up, down = _powers(codes.size)
-        prefix = np.zeros(codes.size + 1, np.uint64)
-        np.cumsum(values * up[: codes.size], out=prefix[1:])
-        words = (prefix[ends] - prefix[starts]) * down[starts]
-        pieces = []
-        for place, (low, high, first, last) in enumerate(zip(offsets, offsets[1:], word_bounds, word_bounds[1:], strict=False)):
-            salt = np.uint64(first_salt + place)
-            words[first:last] += salt * _MIX
-            own = words[first:last]
-            grams = (prefix[low + 5 : high + 1] - prefix[low : max(high - 4, low)]) * down[low : max(high - 4, low)] * _GRAM + salt
-            pieces.append(_bucket(np.concatenate((own, own[:-1] * _PAIR + own[1:], grams))) | np.uint32(place << BITS))
+    up, down = _powers(codes.size)
+    prefix = np.zeros(codes.size + 1, np.uint64)
+    np.cumsum(values * up[: codes.size], out=prefix[1:])
+    words = (prefix[ends] - prefix[starts]) * down[starts]
+    buckets = np.zeros(words.size, np.uint32)
+    pieces = []
+    for place, (low, high, first, last) in enumerate(zip(offsets, offsets[1:], word_bounds, word_bounds[1:], strict=False)):
+        if low == high:
+            continue
+        salt = first_salt + place
+        own = words[first:last] + np.uint64(salt * int(_MIX) % (1 << 64))
+        grams = (prefix[low + 5 : high + 1] - prefix[low : max(high - 4, low)]) * down[low : max(high - 4, low)] * _GRAM + np.uint64(salt)
+        piece = _bucket(np.concatenate((own, own[:-1] * _PAIR + own[1:], grams)))
+        buckets[first:last] = piece[: last - first]
+        pieces.append(piece | np.uint32(place << BITS))
     keys = _distinct(np.concatenate(pieces)) if pieces else np.zeros(0, np.uint32)
     bounds = np.searchsorted(keys, np.arange(len(texts) + 1, dtype=np.uint32) << np.uint32(BITS))
-    return Tokens(whole, _bucket(words), starts, ends, tuple(word_bounds.tolist()), keys, tuple(bounds.tolist()))
+    return Tokens(whole, buckets, starts, ends, tuple(word_bounds.tolist()), keys, tuple(bounds.tolist()))
 
 
 def _bucket(hashes: _U64) -> Hashes:

@@ -44,14 +44,14 @@ def _client(mail: Mail) -> Iterator[tuple[str, float]]:
     if _inside(mail.origin.address):
         yield "trace:local", 1.0
         return
-    what = known_host(name) if name else Known(0)
+    what = known_host(name) if name else 0
     trusted = bool(what & (Known.PLATFORM | Known.PROVIDER))
     yield "trace:no-reverse-name", float(mail.origin.name == "")
     if name:
         yield "trace:generic-name", float(bool(_GENERIC.search(name)) and not trusted)
         yield "trace:rented-name", float(bool(_RENTED.search(name)) and not trusted)
-        yield "trace:provider", float(Known.PROVIDER in what)
-        yield "trace:school", float(Known.SCHOOL in what)
+        yield "trace:provider", float(bool(what & Known.PROVIDER))
+        yield "trace:school", float(bool(what & Known.SCHOOL))
     if helo:
         literal = bool(_NOT_A_NAME.match(helo))
         yield "trace:helo-address", float(literal)
@@ -63,7 +63,7 @@ def _client(mail: Mail) -> Iterator[tuple[str, float]]:
         yield "trace:helo-is-sender", float(registrable(helo) == mail.site != "" and mail.origin.name == "")
         borrowed = bool(known_host(helo) & (Known.FREEMAIL | Known.PROVIDER)) and not trusted
         yield "trace:helo-borrowed", float(borrowed and mail.origin.name is not None and registrable(helo) != mail.client_site)
-    freemail = Known.FREEMAIL in mail.site_known
+    freemail = bool(mail.site_known & Known.FREEMAIL)
     yield (
         "trace:freemail-not-from-there",
         float(freemail and mail.aligned is not True and not trusted and mail.origin.name is not None and mail.client_site != mail.site),
@@ -85,19 +85,18 @@ def _path(mail: Mail) -> Iterator[tuple[str, float]]:
 
 
 def _mailer(mail: Mail) -> Iterator[tuple[str, float]]:
-    message = mail.message
-    mailer = (message.get("x-mailer") or message.get("user-agent") or "")[:200]
+    mailer = (mail.fields.get("x-mailer") or mail.fields.get("user-agent") or "")[:200]
     yield "trace:bulk-mailer", float(bool(mailer) and bool(_MAILER_BULK.search(mailer)))
     outlook = "outlook" in mailer.lower()
     yield (
         "trace:outlook-forged",
         float(outlook and bool(mail.message.message_id) and not _OUTLOOK_ID.search(mail.message.message_id.strip())),
     )
-    yield "trace:mimeole-alone", float(message.get("x-mimeole") is not None and not mailer)
-    yield "trace:by-script", float(message.get("x-php-originating-script") is not None or message.get("x-php-script") is not None)
-    yield "trace:personal-mailer", float(message.get("user-agent") is not None)
-    yield "trace:old-signature", float(message.get("domainkey-signature") is not None and message.get("dkim-signature") is not None)
-    yield "trace:signed", float(message.get("dkim-signature") is not None)
+    yield "trace:mimeole-alone", float(mail.fields.get("x-mimeole") is not None and not mailer)
+    yield "trace:by-script", float(mail.fields.get("x-php-originating-script") is not None or mail.fields.get("x-php-script") is not None)
+    yield "trace:personal-mailer", float(mail.fields.get("user-agent") is not None)
+    yield "trace:old-signature", float(mail.fields.get("domainkey-signature") is not None and mail.fields.get("dkim-signature") is not None)
+    yield "trace:signed", float(mail.fields.get("dkim-signature") is not None)
 
 
 @lru_cache(1 << 12)

@@ -17,7 +17,7 @@ from mailward.policy.lists import EntryList
 from mailward.scan.assess import MORE
 from mailward.scan.assessment import Assessment, Contribution
 from mailward.scan.decide import Ruling, rule, score_of
-from mailward.scan.verdict import Kind, Verdict
+from mailward.scan.verdict import NO_EVIDENCE, Kind, Verdict
 from mailward.scan.wording import treated
 
 LOWEST, HIGHEST = 3.0, 10.0  # the range of custom_threshold
@@ -120,10 +120,10 @@ def _lower_threshold(assessment: Assessment, policy: Policy) -> Iterator[_Change
 
 def _fewer_shares(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
     """Leave out the largest contributions, as few as it takes."""
-    ordered = sorted(assessment.spam, key=lambda share: -share.value)
+    ordered = sorted(assessment.spam, key=lambda share: (share.name in NO_EVIDENCE, -share.value))
     threshold = policy.content_scanning.target.threshold
     for count in range(1, len(ordered) + 1):
-        if ordered[count - 1].value <= 0:
+        if ordered[count - 1].value <= 0 or ordered[count - 1].name in NO_EVIDENCE:
             return
         if math.fsum([share.value for share in ordered[count:]]) < threshold:
             yield _Change(f"without {_named(ordered[:count])}", replace(assessment, spam=tuple(ordered[count:])), policy)
@@ -132,10 +132,10 @@ def _fewer_shares(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
 
 def _without_good(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
     """Leave out what spoke most for the message, as little as it takes."""
-    ordered = sorted(assessment.spam, key=lambda share: share.value)
+    ordered = sorted(assessment.spam, key=lambda share: (share.name in NO_EVIDENCE, share.value))
     threshold = policy.content_scanning.target.threshold
     for count in range(1, len(ordered) + 1):
-        if ordered[count - 1].value >= 0:
+        if ordered[count - 1].value >= 0 or ordered[count - 1].name in NO_EVIDENCE:
             return
         if math.fsum([share.value for share in ordered[count:]]) >= threshold:
             yield _Change(f"without {_named(ordered[:count])}", replace(assessment, spam=tuple(ordered[count:])), policy)

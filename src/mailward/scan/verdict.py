@@ -55,12 +55,12 @@ class Verdict:
     policy: str  # "sha256:..." of the policy document
 
 
-_NO_EVIDENCE = frozenset({"start", "words:habit"})  # shares of a score that every message has
+NO_EVIDENCE = frozenset({"start", "words:habit"})  # shares of a score that every message has
 
 
 def evidence(verdict: Verdict) -> list[Reason]:
     """The reasons that say something about this message, most weighty first."""
-    return [reason for reason in verdict.reasons if reason.name not in _NO_EVIDENCE]
+    return [reason for reason in verdict.reasons if reason.name not in NO_EVIDENCE]
 
 
 def main_reason(verdict: Verdict) -> str:
