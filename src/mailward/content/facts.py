@@ -51,7 +51,7 @@ _ROLE = frozenset("info sales news newsletter support contact service admin offi
 def facts(mail: Mail, links: Links) -> dict[str, float]:
     """Return every fact that holds for the message, by name."""
     found: dict[str, float] = {}
-    for source in (identity(mail, links), wording(mail), structure(mail, links), link_facts(links), trace_facts(mail)):
+    for source in (identity(mail, links), wording(mail), structure(mail, links), link_facts(mail, links), trace_facts(mail)):
         for name, value in source:
             if value > 0:
                 found[name] = min(1.0, value)
@@ -353,7 +353,7 @@ def _attachments(mail: Mail) -> Facts:
     yield "structure:nothing-but-attachment", float(bool(names) and len(mail.message.text) < 80)
 
 
-def link_facts(links: Links) -> Facts:
+def link_facts(mail: Mail, links: Links) -> Facts:
     """Where the links of the message lead, by knowledge of their hosts alone."""
     if not links.count:
         yield "links:none", 1.0
@@ -372,7 +372,8 @@ def link_facts(links: Links) -> Facts:
     yield "links:odd-port", float(links.ports > 0)
     yield "links:odd-encoding", float(links.encoded > 0)
     yield "links:random-path", min(1.0, links.random / max(count, 2))
-    yield "links:all-foreign", float(links.same_site == 0 and links.foreign_unknown > 0)
+    page = mail.message.html.tags > 0  # people who write to each other in plain text link to anywhere
+    yield "links:all-foreign", float(page and links.same_site == 0 and links.foreign_unknown > 0)
     yield "links:one-target", float(count >= 3 and links.sites == 1 and links.same_site == 0)
     yield "links:many-sites", float(links.sites > 8)
     yield "links:borrowed-images", float(links.borrowed_images > 0)
