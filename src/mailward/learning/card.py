@@ -38,7 +38,9 @@ def write_card(path: Path, sources: dict[str, list[Example]], model: Model, seco
         "abused suffixes, brands, image hosts and lures beside it. `synthetic_ham` taught wording only, never facts.",
         "",
         "Limits: little modern wanted commercial mail was at hand (174 messages of one inbox), so the identity facts rest on knowledge more than on counts.",
-        "Figures: `make evaluate`, docs/performance.md.",
+        "## Figures",
+        "",
+        "None yet for this model: run `make evaluate`, and write them here and into docs/performance.md.",
         "",
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
