@@ -18,7 +18,7 @@ from mailward.content.knowledge import Known, abuse, brand_in_domain, brands_nam
 from mailward.content.links import Links
 from mailward.content.lookalikes import mixed_words
 from mailward.content.lures import lures
-from mailward.content.mail import Mail, carried_by
+from mailward.content.mail import Mail
 from mailward.content.trace import trace_facts
 from mailward.message import Hidden
 
@@ -62,7 +62,7 @@ def identity(mail: Mail, links: Links) -> Facts:
     """Who it says it is from, who carried it, and whether these fit."""
     message, sender, site = mail.message, mail.sender, mail.site
     local = sender.local.encode("utf-8", "replace").decode()
-    carriers = carried_by(mail)
+    carriers = mail.carriers
     popular = bool(mail.site_known & Known.POPULAR) and not mail.site_known & _SHARED
     freemail = bool(mail.site_known & Known.FREEMAIL) or bool(mail.site_known & Known.DISPOSABLE)
     if mail.aligned:
@@ -159,7 +159,7 @@ def _message_id(mail: Mail) -> Facts:
     if not raw:
         return
     site = registrable(host)
-    platform = bool(carried_by(mail) & Known.PLATFORM)
+    platform = bool(mail.carriers & Known.PLATFORM)
     yield "identity:message-id-broken", float("@" not in raw or not raw.startswith("<") or not raw.endswith(">") or " " in raw)
     yield "identity:message-id-no-host", float(("." not in host or host.startswith("localhost")) and not platform)
     if site and mail.site:

@@ -23,6 +23,7 @@ class Mail:
     mail_from_site: str  # registrable domain of the envelope sender, "" unknown or null
     client_name: str  # the client's verified name, lower case, "" for none
     client_site: str  # registrable domain of the client's verified name, "" for none
+    carriers: int  # flags of `Known` for who carried the message
     message_id_host: str
     aligned: bool | None  # sender authenticated for its visible domain; None: nothing was checked
     bounce: bool  # a delivery report, or what a mail system writes with the null sender
@@ -74,15 +75,16 @@ def look_at(message: Message, origin: Origin, envelope: Envelope, auth: Authenti
         mail_from_site=registrable(mail_from.rpartition("@")[2].lower().strip("<> ")),
         client_name=client,
         client_site=registrable(client),
+        carriers=_carriers(client, auth),
         message_id_host=message_id.rpartition("@")[2].lower().rstrip(".> "),
         aligned=aligned(site, auth) if site else None,
         bounce=report or (daemon and (null or envelope.mail_from is None)) or (null and not message.html.tags),
     )
 
 
-def carried_by(mail: Mail) -> int:
+def _carriers(client: str, auth: Authentication) -> int:
     """What is known of those who carried the message: the client's verified name, domains whose signature passed."""
-    result = known_host(mail.client_name)
-    for domain in mail.auth.dkim_domains[:5]:
+    result = known_host(client)
+    for domain in auth.dkim_domains[:5]:
         result |= known_host(domain)
     return result

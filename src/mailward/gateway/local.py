@@ -12,7 +12,7 @@ from mailward.gateway.settings import Settings
 
 
 def local_file(settings: Settings) -> Path:
-    return settings.state_folder / "snapshots" / "local.npy"
+    return settings.snapshots_folder / "local.npy"
 
 
 def save_local(settings: Settings, model: LocalModel) -> None:

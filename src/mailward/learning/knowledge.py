@@ -1,15 +1,19 @@
-"""Build the packaged table of known domains from public lists that may be redistributed (see NOTICE)."""
+"""Build the packaged table of known domains from public lists that may be redistributed (see NOTICE).
+
+`python -m mailward.learning.knowledge FOLDER` makes it anew; FOLDER holds `warninglists/` and `mail_maps/`.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from mailward.content.knowledge import Known, domain_key
+from mailward.content.knowledge import DATA, Known, domain_key
 
 _JSON = (
     ("cloudflare-top100k.json", Known.POPULAR),
@@ -65,3 +69,8 @@ def build(public: Path, own: Path, out: Path) -> int:
     np.save(out / "domain_keys.npy", np.array([key for key, _ in pairs], np.uint64))
     np.save(out / "domain_flags.npy", np.array([value for _, value in pairs], np.uint16))
     return len(pairs)
+
+
+if __name__ == "__main__":
+    data = Path(str(DATA))
+    print(f"{build(Path(sys.argv[1]), data, data):,} domains")

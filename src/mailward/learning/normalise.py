@@ -106,7 +106,6 @@ _SPAM_TAG = re.compile(rb"\[spam[^\]]*\]\s*|\*+\s*spam\s*\*+\s*", re.I)
 _FOOTER = re.compile(
     rb"\r?\n(?:_{20,}|-{20,}|={20,})\s*\r?\n[^\n]*(?:mailing list|maillist|list-?serv|unsubscribe|Sponsored by|sf\.net)", re.I
 )
-_LIST_LINES = re.compile(rb"\n[^\n]*(?:mailing list|To unsubscribe)[^\n]*\n", re.I)
 _LOOPBACK = r"^\[?(?:127\.0\.0\.1|::1|IPv6:::1)\]?$"
 _VIA = re.compile(rb"\s+via\s+[\w .-]+\"?\s*<", re.I)
 
