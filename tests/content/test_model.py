@@ -12,10 +12,10 @@ from tests.content.mails import FAILED, PROVEN, client, looked_at, mail
 from tests.message.hostile import generators
 
 from mailward.content import load
-from mailward.content.knowledge import Known, abuse, known, known_host, registrable
 from mailward.content.model import meanings, save, total
 from mailward.message import Envelope, parse
 from mailward.message.origin import envelope_from_trace, origin
+from mailward.reputation.knowledge import Known, abuse, known, known_host, registrable
 from mailward.scan.assess import Site, recorded_for
 
 

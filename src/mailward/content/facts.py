@@ -14,13 +14,13 @@ from itertools import pairwise
 import re2
 
 from mailward.auth import Outcome
-from mailward.content.knowledge import Known, abuse, brand_in_domain, brands_named, known_host, registrable
 from mailward.content.links import Links
 from mailward.content.lookalikes import mixed_words
 from mailward.content.lures import lures
 from mailward.content.mail import Mail
 from mailward.content.trace import trace_facts
 from mailward.message import Hidden
+from mailward.reputation.knowledge import Known, abuse, brand_in_domain, brands_named, known_host, registrable
 
 _SHARED = Known.HOSTING | Known.PLATFORM | Known.DYNAMIC  # a well-known name under which anybody can write
 Facts = Iterator[tuple[str, float]]

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailward.content.knowledge import Known, abuse, known_host, registrable
 from mailward.message import Link, Message
+from mailward.reputation.knowledge import Known, abuse, known_host, registrable
 
 MAX_LINKS = 100  # links judged; marketing mail has up to 80
 

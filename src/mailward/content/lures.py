@@ -6,15 +6,16 @@ from functools import cache
 
 import re2
 
-from mailward.content.knowledge import lines
 from mailward.content.lookalikes import folded
+from mailward.content.packaged import DATA
+from mailward.reputation.knowledge import lines
 
 
 @cache
 def _patterns() -> tuple[object, object, tuple[str, ...]]:
     """A pattern that finds any phrase, and one with a group for each kind: telling which costs ten times as much as telling whether."""
     kinds, groups = [], []
-    for line in lines("lures.txt"):
+    for line in lines(DATA / "lures.txt"):
         kind, _, phrases = line.partition(":")
         kinds.append(kind.strip())
         groups.append("|".join(re2.escape(p.strip().rstrip("*")) + ("" if p.strip().endswith("*") else r"\b") for p in phrases.split("|")))

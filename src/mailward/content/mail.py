@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailward.auth import Authentication, Outcome
-from mailward.content.knowledge import known, known_host, registrable
 from mailward.message import Address, Envelope, Message
 from mailward.message.origin import Origin
+from mailward.reputation.knowledge import known, known_host, registrable
 
 
 @dataclass(frozen=True, slots=True)

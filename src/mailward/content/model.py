@@ -23,8 +23,8 @@ import numpy.typing as npt
 from mailward.auth import Authentication
 from mailward.content.contribution import Contribution
 from mailward.content.evidence import PLACES, Evidence, gather
-from mailward.content.knowledge import DATA
 from mailward.content.local import LocalModel, features
+from mailward.content.packaged import DATA
 from mailward.content.tokens import Tokens
 from mailward.message import Envelope, Message
 from mailward.message.origin import Origin

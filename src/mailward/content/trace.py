@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from mailward.content.knowledge import Known, known_host, registrable
 from mailward.content.mail import Mail
+from mailward.reputation.knowledge import Known, known_host, registrable
 
 # Reverse names of machines that are not mail servers: the address in the name, or words of access networks and rented machines.
 _GENERIC = re.compile(

@@ -20,3 +20,4 @@ HTML_NODES = 50_000  # nodes walked of one part
 HTML_DEPTH = 500  # nesting followed while walking
 LINKS = 500  # links kept of one message
 URL_LENGTH = 2_048  # characters of one URL
+URL_DEPTH = 3  # wrappers within wrappers that are opened

@@ -35,11 +35,11 @@ def origin(message: Message, envelope: Envelope, own_networks: Iterable[str | Ne
     client = canonical_ip(envelope.client_ip) if envelope.client_ip else None
     if client is None:
         return _stored(message.received, own)
-    if not _is_own(client, own):
+    if not is_own(client, own):
         hop = _written_for(message.received, client, own) if envelope.way_in == "file" else -1
         return Origin(client, envelope.client_name, envelope.helo or "", hop)
     for index, hop_line in enumerate(message.received):
-        if hop_line.address is not None and not _is_own(hop_line.address, own):
+        if hop_line.address is not None and not is_own(hop_line.address, own):
             return _at(message.received, index)
     return Origin(client, envelope.client_name, envelope.helo or "", -1)
 
@@ -89,7 +89,7 @@ def _written_for(hops: tuple[Hop, ...], client: str, own: tuple[str | Network, .
 
 def _first_foreign(hops: tuple[Hop, ...], own: tuple[str | Network, ...]) -> int:
     for index, hop in enumerate(hops):
-        if hop.address is None or hop.protocol in _FETCHED or _is_own(hop.address, own) or _same_house(hop):
+        if hop.address is None or hop.protocol in _FETCHED or is_own(hop.address, own) or _same_house(hop):
             continue
         return index
     return -1
@@ -122,7 +122,8 @@ def _unclear(hops: tuple[Hop, ...], index: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_own(address: str, own: tuple[str | Network, ...]) -> bool:
+def is_own(address: str, own: tuple[str | Network, ...]) -> bool:
+    """Whether a canonical address is one of our own hops: in `own`, or loopback, link-local or private."""
     ip = ipaddress.ip_address(address)
     if ip.is_loopback or ip.is_link_local or (ip.is_private and not _documentation(ip)) or ip.is_unspecified:
         return True

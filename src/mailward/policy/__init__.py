@@ -1,21 +1,36 @@
 """What is wanted: the policy document, its lists and their matching rules."""
 
 from mailward.policy.actions import Action
+from mailward.policy.dnsbl import ListEntry
 from mailward.policy.document import THRESHOLDS, Level, Policy
-from mailward.policy.lists import DomainList, NetworkList, SenderList
+from mailward.policy.email_reputation import AskAt, EmailReputation, ListedAction, ReputationLevel
+from mailward.policy.lists import DnsLists, DomainList, NetworkList, SenderList
+from mailward.policy.message_action import MessageAction
 from mailward.policy.problems import DocumentError, EntryError, ListError, PolicyError, Problem
+from mailward.policy.urls import UrlList
+from mailward.policy.web_reputation import WebLevel, WebReputation
 
 __all__ = [
     "THRESHOLDS",
     "Action",
+    "AskAt",
+    "DnsLists",
     "DocumentError",
     "DomainList",
+    "EmailReputation",
     "EntryError",
     "Level",
+    "ListEntry",
     "ListError",
+    "ListedAction",
+    "MessageAction",
     "NetworkList",
     "Policy",
     "PolicyError",
     "Problem",
+    "ReputationLevel",
     "SenderList",
+    "UrlList",
+    "WebLevel",
+    "WebReputation",
 ]

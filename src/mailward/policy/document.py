@@ -5,24 +5,21 @@ A policy is immutable. Lists are compiled when the document is read, once for it
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from enum import StrEnum
-from functools import cached_property
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from mailward.policy.actions import Action
 from mailward.policy.addresses import canonical_domain
-from mailward.policy.lists import DomainList, EntryList, NetworkList, SenderList
+from mailward.policy.email_reputation import EmailReputation
+from mailward.policy.lists import DomainList, NetworkList, SenderList
+from mailward.policy.message_action import MessageAction
 from mailward.policy.problems import PolicyError
 from mailward.policy.reading import read_document
 from mailward.policy.rendering import render
-
-_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
-Table = TypeVar("Table", bound=BaseModel)
+from mailward.policy.table import Table, changed
+from mailward.policy.web_reputation import WebReputation
 
 
 class Level(StrEnum):
@@ -44,30 +41,6 @@ class UnscannableAction(StrEnum):
     DEFER = "defer"
 
 
-_REPLY = re.compile(r"(?:[245]\.\d{1,3}\.\d{1,3} )?[ -~]{1,200}")
-_ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3} ")
-
-
-def _reply_text(code_class: str) -> AfterValidator:
-    """An SMTP reply text (RFC 5321 4.2): printable ASCII on one line; an enhanced status code (RFC 3463) must agree with the reply code."""
-
-    def check(text: str) -> str:
-        if not text.strip() or not _REPLY.fullmatch(text):
-            raise ValueError("the reply text has to be one line of 1 to 200 plain ASCII characters")
-        enhanced = _ENHANCED.match(text)
-        if enhanced and enhanced[1] != code_class:
-            raise ValueError(f"the status code {enhanced[0].strip()} does not belong to a reply that starts with {code_class}")
-        return text
-
-    return AfterValidator(check)
-
-
-def _subject_prefix(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("the tag cannot hold line breaks or other control characters")
-    return text
-
-
 def _authserv_id(name: str) -> str:
     domain = canonical_domain(name)
     if domain and not re.fullmatch(r"[a-z0-9._-]{1,253}", domain):
@@ -83,23 +56,13 @@ def _required_authserv_id(name: str) -> str:
     return _authserv_id(name)
 
 
-class _Table(BaseModel):
-    model_config = _STRICT
-
-    @cached_property
-    def digest(self) -> str:
-        """Stands for the settings of this table; kept with it, so that a changed copy of a policy only computes what changed."""
-        values = [f"{name}={_stand_in(getattr(self, name))}" for name in type(self).model_fields]
-        return "sha256:" + hashlib.sha256("\n".join(values).encode()).hexdigest()
-
-
-class Organisation(_Table):
+class Organisation(Table):
     """Who we are: our domains, our own hops, and whose authentication results we believe."""
 
     internal_domains: DomainList = Field(
         default_factory=DomainList,
         description="Domains of the organisation itself (example.com; *.example.com for its sub-domains). "
-        "They tell incoming from outgoing mail in tracking.",
+        "They tell incoming from outgoing mail in tracking, and Web Reputation leaves links to them alone.",
     )
     gateway_networks: NetworkList = Field(
         default_factory=NetworkList,
@@ -119,7 +82,7 @@ class Organisation(_Table):
     )
 
 
-class ContentTarget(_Table):
+class ContentTarget(Table):
     """What to look for, and who is exempt."""
 
     level: Level = Field(
@@ -158,30 +121,11 @@ class ContentTarget(_Table):
         return THRESHOLDS.get(self.level, self.custom_threshold)
 
 
-class ContentAction(_Table):
+class ContentAction(MessageAction):
     """What to do with spam."""
 
-    action: Action = Field(
-        default=Action.JUNK,
-        strict=False,
-        description="pass, tag, junk, quarantine, defer, reject, disconnect or delete, from the mildest to the most severe.",
-    )
-    tag_text: Annotated[str, AfterValidator(_subject_prefix)] = Field(
-        default="[Spam] ",
-        max_length=60,
-        description="What `tag` puts before the subject. Signed mail keeps its subject and gets the headers only.",
-    )
-    defer_code: int = Field(default=451, ge=400, le=499, description="The reply code of `defer`.")
-    defer_text: Annotated[str, _reply_text("4")] = Field(
-        default="4.7.1 Message looks like spam, try again later", description="The reply text of `defer`."
-    )
-    reject_code: int = Field(default=550, ge=500, le=599, description="The reply code of `reject`.")
-    reject_text: Annotated[str, _reply_text("5")] = Field(
-        default="5.7.1 Message refused as spam", description="The reply text of `reject`."
-    )
 
-
-class ContentScanning(_Table):
+class ContentScanning(Table):
     """Content Scanning: is this message spam?"""
 
     enabled: bool = Field(default=True, description="Whether the filter decides anything.")
@@ -190,7 +134,7 @@ class ContentScanning(_Table):
     action: ContentAction = Field(default_factory=ContentAction)
 
 
-class Unscannable(_Table):
+class Unscannable(Table):
     """Messages that could not be judged: damaged beyond reading, a limit reached, an error of ours."""
 
     action: UnscannableAction = Field(
@@ -200,19 +144,19 @@ class Unscannable(_Table):
     )
 
 
-class Quarantine(_Table):
+class Quarantine(Table):
     """What is held back."""
 
     retention_days: int = Field(default=30, ge=1, le=3650, description="Held messages are deleted after so many days.")
 
 
-class Tracking(_Table):
+class Tracking(Table):
     """What is remembered of every message: facts and verdict, never the message itself."""
 
     retention_days: int = Field(default=30, ge=1, le=3650, description="Assessments and verdicts are forgotten after so many days.")
 
 
-class Headers(_Table):
+class Headers(Table):
     """What is written into delivered mail."""
 
     reasons: int = Field(
@@ -220,14 +164,16 @@ class Headers(_Table):
     )
 
 
-class Policy(_Table):
+class Policy(Table):
     """The whole document. Make one with `from_toml` or `Policy()` for the defaults.
 
     `digest` names it: `sha256:...` of its settings; comments, order and layout of a file do not count.
     """
 
     organisation: Organisation = Field(default_factory=Organisation)
+    email_reputation: EmailReputation = Field(default_factory=EmailReputation)
     content_scanning: ContentScanning = Field(default_factory=ContentScanning)
+    web_reputation: WebReputation = Field(default_factory=WebReputation)
     unscannable: Unscannable = Field(default_factory=Unscannable)
     quarantine: Quarantine = Field(default_factory=Quarantine)
     tracking: Tracking = Field(default_factory=Tracking)
@@ -244,17 +190,4 @@ class Policy(_Table):
 
     def changed(self, path: str, value: Any) -> Policy:
         """A copy in which the setting at the dotted path has another value. The value is taken as it is, not validated."""
-        return _changed(self, path.split("."), value)
-
-
-def _changed(table: Table, path: list[str], value: Any) -> Table:
-    name, *rest = path
-    new = _changed(getattr(table, name), rest, value) if rest else value
-    changed = table.model_copy(update={name: new})
-    changed.__dict__.pop("digest", None)
-    return changed
-
-
-def _stand_in(value: Any) -> str:
-    """A value as text for the digest; tables and lists stand in by their own digests."""
-    return value.digest if isinstance(value, _Table | EntryList) else json.dumps(value)
+        return changed(self, path.split("."), value)

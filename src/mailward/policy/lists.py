@@ -15,12 +15,14 @@ import ipaddress
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mailward.policy.addresses import canonical_domain, split_address
+from mailward.policy.dnsbl import ListEntry, read_entry
 from mailward.policy.problems import EntryError, ListError, Problem
 
 MAX_ENTRIES = 1_000_000  # a list this long belongs into a DNS zone
@@ -294,6 +296,34 @@ class NetworkList(EntryList):
 
     def networks(self) -> tuple[Network, ...]:
         return tuple(_network(entry) for entry in self.entries)
+
+
+class DnsLists(EntryList):
+    """Foreign DNS lists with the return codes that count, one entry a zone, in the order in which they decide (grammar: dnsbl.py)."""
+
+    __slots__ = ()
+    what = "DNS lists"
+
+    @staticmethod
+    def read(entry: str) -> tuple[str, str]:
+        try:
+            found = read_entry(entry)
+        except ValueError as error:
+            what, _, remedy = str(error).partition("; ")
+            raise EntryError(what, f"{remedy[:1].upper()}{remedy[1:] or 'See docs/public-lists.md'}.") from None
+        return str(found), found.zone
+
+    def lists(self) -> tuple[ListEntry, ...]:
+        """The entries as values, those that are off too."""
+        return tuple(_dns_list(entry) for entry in self.entries)
+
+    def get(self, zone: str) -> ListEntry | None:
+        """The entry of a zone, None where there is none."""
+        found = self._find(zone)
+        return _dns_list(found) if found else None
+
+
+_dns_list = lru_cache(maxsize=256)(read_entry)
 
 
 def _shapes(keys: Iterable[tuple[int, int, int]]) -> tuple[tuple[int, int], ...]:

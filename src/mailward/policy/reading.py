@@ -100,6 +100,8 @@ def _words(model: type[BaseModel], detail: ErrorDetails, path: Path) -> tuple[st
             return str(context["error"]), "Change this value."
         case "missing":
             return "this setting is missing", "Add it."
+    if kind in ("list_type", "tuple_type"):  # what was written may be a secret
+        return "a list belongs here", _REMEDIES[kind]
     return _wrong_type(given, detail["msg"]), _REMEDIES.get(kind, "See docs/policy.md.")
 
 

@@ -1,0 +1,58 @@
+"""Addresses in Office documents: OOXML and OpenDocument members, and RTF. Read by pattern: no entity of a document is ever expanded."""
+
+from __future__ import annotations
+
+from html import unescape
+
+import re2
+
+from mailward.message import charset
+from mailward.message.attachments import limits
+from mailward.message.attachments.gathering import Gathering
+
+_ATTRIBUTE = re2.compile(r"""(?i)[\s:](target|href|instr|src|url|formula|location|action)\s{0,5}=\s{0,5}(?:"([^"]*)"|'([^']*)')""")
+_LINE_END = re2.compile(r"</(?:\w+:)?(?:p|h|si|c|row|tr|sp|table-cell)>|<(?:\w+:)?br\b[^>]*>")
+_TAG = re2.compile(r"<[^>]*>")
+_HYPERLINK = re2.compile(r"""(?i)HYPERLINK\s{0,20}\(?\s{0,20}["“]([^"”]+)""")
+_RTF_BYTE = re2.compile(r"\\'([0-9a-fA-F]{2})")
+_RTF_CHAR = re2.compile(r"\\u(\d{1,5}) ?\??")
+_RTF_LINE = re2.compile(r"\\(?:par|line|cell|row|sect)\b ?")
+_RTF_WORD = re2.compile(r"\\[a-zA-Z]{1,32}-?\d{0,10} ?|\\\*|[{}\r\n]")
+
+
+def is_document(names: set[str]) -> bool:
+    """Whether the entries of a zip archive are those of a document (ECMA-376 part 2, ODF 1.3 part 2)."""
+    return "[Content_Types].xml" in names or {"mimetype", "content.xml"} <= names
+
+
+def member(content: bytes, where: str, gathered: Gathering) -> None:
+    """Read one XML member: targets of relationships, attributes with addresses, fields, formulas and text."""
+    source = charset.decode(content[: 2 * limits.TEXT_CHARS])[: limits.TEXT_CHARS]
+    for m in _ATTRIBUTE.finditer(source):
+        _value(unescape(m.group(2) or m.group(3) or ""), where, gathered)
+    text = unescape(_TAG.sub("", _LINE_END.sub("\n", source)))
+    _fields(text, where, gathered)
+    gathered.text(text, where)
+
+
+def _value(value: str, where: str, gathered: Gathering) -> None:
+    if "://" in value[:12] or value.startswith("\\\\"):
+        gathered.link(value, "", where)
+    elif "://" in value:  # a field or a formula
+        _fields(value, where, gathered)
+        gathered.text(value, where)
+
+
+def _fields(text: str, where: str, gathered: Gathering) -> None:
+    for m in _HYPERLINK.finditer(text):
+        gathered.link(m.group(1), "", where)
+
+
+def rtf(content: bytes, where: str, gathered: Gathering) -> None:
+    """Read a rich text: HYPERLINK fields, templates and text (RTF 1.9.1)."""
+    source = content[: limits.TEXT_CHARS].decode("latin-1")
+    source = _RTF_BYTE.sub(lambda m: chr(int(m.group(1), 16)), source)
+    source = _RTF_CHAR.sub(lambda m: chr(int(m.group(1))) if int(m.group(1)) < 0xD800 else "", source)
+    text = _RTF_WORD.sub("", _RTF_LINE.sub("\n", source))
+    _fields(text, where, gathered)
+    gathered.text(text, where)

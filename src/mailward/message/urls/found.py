@@ -1,0 +1,16 @@
+"""A URL found in a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUrl:
+    """One address somebody could be sent to, read as a browser reads it (WHATWG URL Standard)."""
+
+    url: str  # normalised: scheme http, https or ftp, host in lower-case A-labels
+    written: str  # as it stood in the message
+    text: str  # what stood on it, "" for none
+    found_in: str  # "subject", "text", "html" or "attachment:NAME"
+    unwrapped_from: str = ""  # the normalised wrapper this is the target of, "" for none

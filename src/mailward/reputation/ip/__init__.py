@@ -1,0 +1,1 @@
+"""How addresses come to be listed: the dynamic database, the standard database, and what keeps both."""

@@ -1,0 +1,264 @@
+"""The standard database: imported lists, sources that stayed bad, and what was taken off; published as one table.
+
+Below `<reputation folder>/standard`: `lists/NAME.npz`, an immutable file for each list; `decisions.jsonl`, a line for each promotion and
+delisting; `published.json`, what the table in force was made of. Any number of processes may use it: a lock keeps their
+changes apart, and each change is a rename or one appended line, so that a process which dies in the middle leaves the old
+state or the new one.
+
+What is published: of all entries that hold an address the most exact; of those as exact a known source before an
+emerging threat before dynamic space; then the one that lasts longest. Delisted and protected addresses are cut out:
+no list and no promotion puts a protected address into the standard database.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+import msgspec
+
+from mailward.policy.lists import Network
+from mailward.reputation import snapshot
+from mailward.reputation.address import Source
+from mailward.reputation.ip import listfile, starter
+from mailward.reputation.ip.composition import Composition
+from mailward.reputation.ip.decisions import MAX_TEXT, Act, Decision, Decisions
+from mailward.reputation.ip.imports import Imported
+from mailward.reputation.ip.listfile import About, ListDamaged
+from mailward.reputation.ip.protected import Protected
+from mailward.reputation.ip.sources import NAME
+from mailward.reputation.listing import Database, ListingKind
+
+EXCEPTION_SECONDS = 90 * 86400  # how long a delisting holds against lists that go on naming the address
+MAX_LISTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class KeptList:
+    """A list in the folder; without `about` where its file is damaged, and `defect` says how."""
+
+    name: str
+    about: About | None
+    defect: str = ""
+
+
+class _Published(msgspec.Struct, frozen=True):
+    """What the table in force was made of. `next` is when something in it ends, 0 when nothing ever does."""
+
+    serial: int
+    inputs: str
+    next: int
+
+
+class StandardDatabase:
+    """The database in `folder` (see `Settings.reputation_folder`), published to `snapshots`. Opens nothing until it is used.
+
+    Every method may raise OSError; those that write wait for the lock.
+    """
+
+    def __init__(self, folder: Path, snapshots: Path, protected: Protected | None = None) -> None:
+        self._folder = folder / "standard"
+        self._lists = self._folder / "lists"
+        self._decisions = Decisions(self._folder / "decisions.jsonl")
+        self._note = self._folder / "published.json"
+        self._table = snapshots / snapshot.STANDARD_FILE
+        self._protected = protected or Protected()
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    # Lists
+
+    def import_list(self, name: str, entries: Imported, kind: ListingKind, source_text: str, expires: int, now: float) -> About:
+        """Keep a list, in place of the one of that name. `kind` is that of entries that do not say theirs; `expires` 0 is never.
+
+        `source_text` says where it comes from and stands in every reason. Raises ValueError for a name that cannot be a
+        file's, a kind of the other database, and too many lists.
+        """
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of a list; take up to 60 small letters, digits, - and _")
+        if kind.database is not Database.STANDARD:
+            raise ValueError(f"{kind.label} is a kind of the dynamic database, which takes evidence and no lists")
+        about = About(
+            name=name,
+            kind=kind.label,
+            source=source_text[:MAX_TEXT],
+            imported=int(now),
+            expires=int(expires),
+            entries=len(entries),
+            refused=entries.refused,
+            format=entries.format,
+        )
+        with self._locked():
+            if not self._path(name).exists() and len(self._files()) >= MAX_LISTS:
+                raise ValueError(f"there are {MAX_LISTS} lists already; remove one first")
+            listfile.write(self._lists, about, entries)
+        return about
+
+    def renew_list(self, name: str, expires: int) -> None:
+        """The same list holds for longer: its source says it has not changed. Raises ListDamaged."""
+        with self._locked():
+            listfile.renew(self._path(name), expires)
+
+    def find_list(self, name: str) -> About | None:
+        """The note of a list that can be used; None where there is none."""
+        try:
+            return listfile.about(self._path(name)) if self._path(name).exists() else None
+        except ListDamaged:
+            return None
+
+    def remove_list(self, name: str) -> bool:
+        """Whether there was one."""
+        with self._locked():
+            if not NAME.fullmatch(name) or not self._path(name).exists():
+                return False
+            self._path(name).unlink()
+            return True
+
+    def lists(self) -> tuple[KeptList, ...]:
+        """Every list that is kept, expired ones too, by name."""
+        found = []
+        for path in self._files():
+            try:
+                found.append(KeptList(path.stem, listfile.about(path)))
+            except ListDamaged as error:
+                found.append(KeptList(path.stem, None, str(error)))
+        return tuple(found)
+
+    # Decisions
+
+    def promote(self, source: Source, reason: str, now: float, until: float, count: int = 0) -> None:
+        """List a source that stayed bad, or extend that; `count` is the evidence behind it. Ends an earlier delisting of it."""
+        self._decide(Act.PROMOTE, _network(source), now, until, reason=reason[:MAX_TEXT], count=count)
+
+    def delist(self, source: Source | Network, by: str, now: float, until: float = 0) -> None:
+        """Take an address or network off, for EXCEPTION_SECONDS unless `until` says otherwise, whatever lists say meanwhile."""
+        self._decide(Act.DELIST, _network(source), now, until or now + EXCEPTION_SECONDS, by=by[:MAX_TEXT])
+
+    def decisions(self, now: float) -> tuple[Decision, ...]:
+        """Promotions and delistings in force."""
+        return self._decisions.in_force(now)
+
+    def _decide(self, act: Act, network: Network, now: float, until: float, by: str = "", reason: str = "", count: int = 0) -> None:
+        made = Decision(act=act, network=str(network), time=int(now), until=int(until), by=by, reason=reason, count=count)
+        with self._locked():
+            self._decisions.append([made])
+
+    # The table
+
+    def publish(self, now: float) -> int:
+        """Write the table anew. Returns its serial, which only grows."""
+        with self._locked():
+            return self._publish(now)
+
+    def publish_if_due(self, now: float) -> bool:
+        """Write the table when a list or a decision has changed or ended since; whether it was written.
+
+        The first call in a new folder puts the starter list there.
+        """
+        if not self._due(now):
+            return False
+        with self._locked():
+            if not self._due(now):
+                return False  # somebody else was faster
+            self._publish(now)
+            return True
+
+    def _due(self, now: float) -> bool:
+        published = self._published()
+        if not self._lists.is_dir() or not self._table.exists() or published.inputs != self._inputs():
+            return True
+        return 0 < published.next <= now
+
+    def _publish(self, now: float) -> int:
+        inputs = self._inputs()
+        self._decisions.compact(now)
+        table = Composition()
+        ends = []
+        for kept in self.lists():
+            if kept.about is not None and kept.about.holds(now):
+                try:
+                    table.add_list(kept.about, *listfile.read(self._path(kept.name)))
+                except ListDamaged:
+                    continue  # `lists` shows it
+                ends.append(kept.about.expires)
+        for decision in self.decisions(now):
+            if decision.act is Act.PROMOTE:
+                table.add_source(decision)
+            else:
+                table.cut_network(decision.addresses)
+            ends.append(decision.until)
+        for version in (4, 6):
+            table.cut(version, *self._protected.ranges(version))
+        serial = self._next_serial(now)
+        v4, v6 = table.columns(4), table.columns(6)
+        snapshot.write(self._table, v4, v6, table.texts, serial, now)
+        note = _Published(serial, inputs, min((end for end in ends if end), default=0))
+        draft = self._note.with_suffix(".tmp")
+        draft.write_bytes(msgspec.json.encode(note))
+        draft.replace(self._note)
+        return serial
+
+    def _next_serial(self, now: float) -> int:
+        """Greater than every serial before in the sense of RFC 1982, also after the clock was set back."""
+        try:
+            in_force = snapshot.Table.open(self._table).serial
+        except snapshot.SnapshotError:
+            in_force = 0
+        last = max(in_force, self._published().serial)
+        return max(int(now), last + 1) & 0xFFFF_FFFF
+
+    def _published(self) -> _Published:
+        try:
+            return msgspec.json.decode(self._note.read_bytes(), type=_Published)
+        except (OSError, msgspec.MsgspecError):
+            return _Published(0, "", 0)
+
+    def _inputs(self) -> str:
+        """Stands for everything the table is made of."""
+        digest = hashlib.sha256()
+        for column in (column for version in (4, 6) for ends in self._protected.ranges(version) for column in ends):
+            digest.update(column.data)
+        for path in (*self._files(), self._decisions.path):
+            if path.exists():
+                found = path.stat()
+                digest.update(f"{path.name} {found.st_ino} {found.st_size} {found.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+    # The folder
+
+    def _path(self, name: str) -> Path:
+        return self._lists / (name + listfile.SUFFIX)
+
+    def _files(self) -> list[Path]:
+        return sorted(self._lists.glob(f"*{listfile.SUFFIX}"))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock; it dies with the process. What dead writers left is removed, and a new folder gets the starter list."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for left in self._folder.rglob("*.tmp"):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            if not self._lists.is_dir():
+                draft = self._lists.with_suffix(".tmp")
+                draft.mkdir()
+                listfile.write(draft, *starter.starter_list())
+                draft.rename(self._lists)
+            yield
+        finally:
+            os.close(file)
+
+
+def _network(source: Source | Network) -> Network:
+    return ip_network(str(source)) if isinstance(source, Source) else source
