@@ -5,6 +5,9 @@ Lines of a dialog:
   # text                 the first comment says what holds
   smtp NAME = VALUE      a setting of [smtp]; trusted = the networks in trusted_proxies
   policy ACTION          what to do with mail from blocked.example
+  listed KIND ADDRESS    our own database of that kind (standard, dynamic) lists the address
+  email_reputation KEY = VALUE  a setting of that table of the policy
+  refused N              connections on record as refused in this talk
   sink WORD ...          what the next hop offers; `sink down` stops it, `sink none` names no next hop
   c -> TEXT              a line sent, with CRLF
   c => TEXT              octets sent as they are; \\r \\n \\0 \\xNN are understood
@@ -29,8 +32,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.e2e.running import EXTENSIONS, Served, Sink, Talk, blocking
+from tests.e2e.running import EXTENSIONS, Served, Sink, Talk, blocking, wait_until
 
+from mailward import storage
 from mailward.quarantine import State, Vault
 
 FOLDER = Path(__file__).parent
@@ -44,6 +48,8 @@ class Setup:
     smtp: tuple[tuple[str, object], ...] = ()
     policy: str = "junk"
     sink: tuple[str, ...] = EXTENSIONS
+    listed: tuple[tuple[str, str], ...] = ()
+    reputation: str = ""
 
 
 @dataclass
@@ -64,7 +70,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Setup, Sta
 
 def setup_of(lines: list[str]) -> Setup:
     smtp: dict[str, object] = {}
-    policy, sink = "junk", EXTENSIONS
+    policy, sink, listed, reputation = "junk", EXTENSIONS, [], ""
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "smtp":
@@ -77,7 +83,12 @@ def setup_of(lines: list[str]) -> Setup:
             policy = rest
         elif word == "sink":
             sink = tuple(rest.split())
-    return Setup(tuple(smtp.items()), policy, sink)
+        elif word == "listed":
+            kind, address = rest.split()
+            listed.append((kind, address))
+        elif word == "email_reputation":
+            reputation += f"email_reputation.{rest}\n"
+    return Setup(tuple(smtp.items()), policy, sink, tuple(listed), reputation)
 
 
 def stage_of(setup: Setup, stages: dict[Setup, Stage], folder: Path) -> Stage:
@@ -87,7 +98,10 @@ def stage_of(setup: Setup, stages: dict[Setup, Stage], folder: Path) -> Stage:
             sink.start()
         smtp = {name: list(value) if isinstance(value, tuple) else value for name, value in setup.smtp}
         hop = None if setup.sink == ("none",) else sink.port
-        stages[setup] = Stage(Served(folder / "gateway", hop, smtp, blocking(setup.policy), workers=1).start(), sink)
+        policy = setup.reputation + blocking(setup.policy)
+        stages[setup] = Stage(Served(folder / "gateway", hop, smtp, policy, workers=1).start(), sink)
+        for kind, address in setup.listed:
+            stages[setup].served.list_source(address, kind)
     return stages[setup]
 
 
@@ -103,6 +117,14 @@ def held(stage: Stage) -> int:
     return len(Vault(stage.served.settings.quarantine_folder).list(State.HELD))
 
 
+def refused(stage: Stage) -> int:
+    store = storage.open(stage.served.settings.storage_url)
+    try:
+        return sum(record.outcome == "refused" for record in store.records())
+    finally:
+        store.close()
+
+
 class Script:
     """Carries out the lines of one dialog."""
 
@@ -112,6 +134,7 @@ class Script:
         self.last: dict[str, str] = {}
         self.before = stage.sink.files
         self.held = held(stage)
+        self.refused = refused(stage)
 
     def do(self, line: str) -> None:
         who, _, rest = line.partition(" ")
@@ -123,9 +146,9 @@ class Script:
             self.talks["c"].send((b"x" * 98 + b"\r\n") * (int(how) // 100))
         elif who == "@long":
             self.talks["c"].send(b"x" * int(how) + b"\r\n")
-        elif who in ("kept", "told", "held"):
+        elif who in ("kept", "told", "held", "refused"):
             self.check(who, how, text)
-        elif who not in ("smtp", "policy", "sink"):
+        elif who not in ("smtp", "policy", "sink", "listed", "email_reputation"):
             if who not in self.talks:
                 self.talks[who] = Talk(self.stage.served.port, greet=False)
             self.talk(who, how, text)
@@ -157,6 +180,9 @@ class Script:
     def check(self, what: str, how: str, text: str) -> None:
         if what == "held":
             assert held(self.stage) - self.held == int(how)
+            return
+        if what == "refused":
+            wait_until(lambda: refused(self.stage) - self.refused == int(how), what=f"{how} refused connections on record")
             return
         new = sorted(self.stage.sink.files - self.before, key=lambda path: path.stat().st_mtime_ns)
         if how.isdigit():

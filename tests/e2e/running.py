@@ -20,6 +20,10 @@ import tomli_w
 
 from mailward import storage
 from mailward.gateway import Settings
+from mailward.reputation.address import source
+from mailward.reputation.evidence import SPOOL, Evidence, EvidenceKind, append, parse
+from mailward.reputation.ip.standard import StandardDatabase
+from mailward.reputation.snapshot import FOLLOW_SECONDS, Table
 
 SINK = Path(__file__).with_name("sink.py")
 EXTENSIONS = ("PIPELINING", "SIZE=10000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
@@ -110,6 +114,9 @@ class Served:
     next_hop: int | None
     smtp: dict[str, Any] = field(default_factory=dict)
     policy: str = ""
+    dns: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
+    console: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
+    reputation: dict[str, Any] = field(default_factory=dict)
     workers: int = 2
     state: Path | None = None
     port: int = field(default_factory=free_port)
@@ -135,7 +142,8 @@ class Served:
         hop = "" if self.next_hop is None else f"127.0.0.1:{self.next_hop}"
         smtp = {"listen": f"127.0.0.1:{self.port}", "next_hop": hop, "hostname": "gw.example.test", "timeout": 20} | self.smtp
         state = {"folder": str(self.state or self.folder / "state")}
-        self.config.write_text(tomli_w.dumps({"workers": self.workers, "state": state, "smtp": smtp}))
+        tables = {"state": state, "smtp": smtp, "dns": self.dns, "console": self.console, "reputation": self.reputation}
+        self.config.write_text(tomli_w.dumps({"workers": self.workers, **tables}))
 
     def save_policy(self, toml: str) -> None:
         store = storage.open(self.settings.storage_url)
@@ -143,6 +151,25 @@ class Served:
             store.save_policy(toml, "test", "", time.time())
         finally:
             store.close()
+
+    def list_source(self, address: str, database: str = "standard") -> None:
+        """Have our own database list an address, as the service itself comes to it; returns when workers can see it."""
+        settings, now, found = self.settings, time.time(), source(address)
+        assert found is not None
+        if database == "standard":
+            standard = StandardDatabase(settings.reputation_folder, settings.snapshots_folder)
+            standard.promote(found, "bad for days", now, now + 86_400)
+            standard.publish(now)
+        else:
+            append(settings.reputation_folder, [Evidence(now, EvidenceKind.TRAP, found, by="test", detail="trap@example.org")] * 10)
+        table = Table(settings.snapshots_folder / f"{database}.ips")
+        wait_until(lambda: table.follow(force=True) and table.find(found, time.time(), 2), 30, f"{address} to be listed")
+        time.sleep(FOLLOW_SECONDS)  # so often do workers look for a newer file
+
+    def learned(self) -> list[Evidence]:
+        """The evidence this gateway has passed on so far."""
+        spool = self.settings.reputation_folder / SPOOL
+        return [piece for line in spool.read_text().splitlines() if (piece := parse(line))] if spool.exists() else []
 
     @property
     def config(self) -> Path:
@@ -169,9 +196,17 @@ class Served:
         return self.process.pid
 
     def worker_pids(self) -> list[int]:
+        return self.pids("smtp")
+
+    def pids(self, name: str = "") -> list[int]:
+        """Processes below the supervisor, all or those of one name ("smtp", "ctrl", "dns")."""
+        found = []
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
-        return []
+            for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    if Path(f"/proc/{pid}/comm").read_text().strip() == f"mailward:{name}" or not name:
+                        found.append(int(pid))
+        return found
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
         """What was logged; lines that are not ours are left out."""

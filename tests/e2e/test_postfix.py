@@ -183,6 +183,24 @@ def test_before_queue_learns_the_real_client(before_queue: Site) -> None:
     assert re.search(r"client=\S*\[127\.0\.0\.1\].*orig_client=mail\.example\.com\[192\.0\.2\.44\]", before_queue.log())
 
 
+def test_before_queue_refuses_a_listed_client_by_way_of_postfix(before_queue: Site) -> None:
+    """Postfix hands our refusal to the client it told us of (with speed_adjust when it has the message); postmaster is reached."""
+    before_queue.served.list_source("192.0.2.66")
+    with Talk(before_queue.front) as talk:
+        talk.say("EHLO proxy.example")
+        assert talk.say("XCLIENT NAME=mail.example.com ADDR=192.0.2.66 PORT=4711 HELO=mail.example.com").startswith("220")
+        talk.say("EHLO mail.example.com")
+        assert talk.mail(subject="listed-before") == "550 5.7.1 [192.0.2.66] listed in std.rep.internal"
+        assert talk.mail(to="postmaster@example.org", subject="why-listed").startswith("250")
+    arrived(before_queue, "why-listed")
+    with Talk(before_queue.front) as talk:
+        talk.say("EHLO client.example")
+        assert talk.mail(subject="not-listed").startswith("250")
+    arrived(before_queue, "not-listed")
+    event = next(e for e in before_queue.served.events("refused") if e["client"] == "192.0.2.66")
+    assert event["rcpt_to"] == ["b@example.org"]
+
+
 def test_before_queue_mirrors_postfix_recipients(before_queue: Site) -> None:
     """A recipient Postfix refuses is refused, the other one gets the message."""
     with Talk(before_queue.front) as talk:
@@ -222,6 +240,20 @@ def test_after_queue_delivers_and_holds_instead_of_bouncing(after_queue: Site) -
     (id,) = wait_until(after_queue.held, what="the message to be held")
     wait_until(lambda: f"status=sent (250 2.0.0 Ok: held in quarantine as {id})" in after_queue.log(), what="Postfix's log line")
     assert [b"after-good" in kept.raw for kept in after_queue.sink.kept] == [True]
+
+
+def test_after_queue_holds_mail_of_a_listed_client(after_queue: Site) -> None:
+    """Behind a queue a refusal would bounce: the message is held, with the address Postfix told us of."""
+    after_queue.served.list_source("192.0.2.66")
+    before = set(after_queue.held())
+    with Talk(after_queue.front) as talk:
+        talk.say("EHLO proxy.example")
+        assert talk.say("XCLIENT NAME=mail.example.com ADDR=192.0.2.66 PORT=4711 HELO=mail.example.com").startswith("220")
+        talk.say("EHLO mail.example.com")
+        assert talk.mail(subject="listed-after").startswith("250")
+    (id,) = wait_until(lambda: set(after_queue.held()) - before, what="the message to be held")
+    event = wait_until(lambda: [e for e in after_queue.served.events("message") if e["id"] == id], what="the event")[0]
+    assert (event["verdict"], event["client"], event["standing"]) == ("listed_source", "192.0.2.66", "standard")
 
 
 def test_after_queue_keeps_mail_while_mailward_is_down(after_queue: Site) -> None:

@@ -15,9 +15,10 @@ def main() -> int:
     seconds = int(os.environ.get("FUZZ_SECONDS") or 600)
     guided = importlib.util.find_spec("atheris") is not None
     share = seconds // 2 if guided else seconds
-    environment = {**os.environ, "MAILWARD_FUZZ_SECONDS": str(share)}
+    tests = [str(path) for path in sorted(_HERE.glob("test_*_fuzz.py"))]
+    environment = {**os.environ, "MAILWARD_FUZZ_SECONDS": str(share // len(tests))}
     print(f"hypothesis for {share} s", flush=True)
-    done = [subprocess.run([sys.executable, "-m", "pytest", "-q", str(_HERE / "test_parse_fuzz.py")], env=environment, check=False)]
+    done = [subprocess.run([sys.executable, "-m", "pytest", "-q", *tests], env=environment, check=False)]
     if guided:
         print(f"atheris for {share} s", flush=True)
         done.append(subprocess.run([sys.executable, str(_HERE / "atheris_parse.py"), str(share)], check=False))

@@ -154,7 +154,7 @@ def test_replies_to_the_sender(facts):
     for action in Action:
         verdict = decide(facts(9.0), Policy().changed("content_scanning.action.action", action))
         expected = {Action.DEFER: 451, Action.REJECT: 550, Action.DISCONNECT: 550}.get(action)
-        answer = reply(verdict, Policy())
+        answer = reply(verdict, Policy(), facts(9.0))
         assert (answer[0] if answer else None) == expected
     unscannable = decide(facts(unscannable="x"), Policy().changed("unscannable.action", UnscannableAction.DEFER))
-    assert reply(unscannable, Policy()) == (451, "4.7.1 Message could not be examined, try again later")
+    assert reply(unscannable, Policy(), facts()) == (451, "4.7.1 Message could not be examined, try again later")

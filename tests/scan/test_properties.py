@@ -2,26 +2,44 @@
 
 import json
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.auth import Authentication
-from mailward.policy import Action, Level, Policy
+from mailward.policy import Action, DnsLists, Level, ListedAction, Policy, ReputationLevel
 from mailward.policy.document import UnscannableAction
 from mailward.policy.lists import NetworkList, SenderList
-from mailward.scan import Assessment, Contribution, SenderIp, counterfactuals, decide, explain, replay, to_json
+from mailward.reputation.answer import ListAnswer, Outcome
+from mailward.reputation.listing import Database
+from mailward.scan import Assessment, Contribution, SenderIp, counterfactuals, decide, explain, replay, reply, to_json
 from mailward.scan.counterfactual import effect, find
+from mailward.scan.decide import rule
+from mailward.scan.email_reputation import charges
 
 ADDRESSES = st.sampled_from(["a@example.org", "b@example.org", "c@mail.example.org", "d@example.net", "no-domain", "odd name@x y"])
 ENTRIES = st.lists(st.sampled_from(["example.org", "a@example.org", "*.example.org", "example.net", "*@example.org"]), max_size=3)
 IPS = st.sampled_from([None, "192.0.2.1", "192.0.2.200", "2001:db8::1"])
+STANDARD, DYNAMIC, OFF = "std.example=127.0.0.2", "dyn.example=127.0.0.[2..9]", "off off.example=127.0.0.2"
 WEIGHTS = st.floats(-6, 6, allow_nan=False)
 
 
 @st.composite
+def answers(draw) -> ListAnswer:
+    outcome = draw(st.sampled_from(Outcome))
+    database = draw(st.sampled_from(Database))
+    codes = ("127.0.0.2",) if outcome is Outcome.LISTED else ()
+    if draw(st.booleans()):
+        level = draw(st.integers(1, 4)) if codes and database is Database.DYNAMIC else 0
+        return ListAnswer(f"{database}.own", database, outcome, codes, level=level, own=True)
+    return ListAnswer(draw(st.sampled_from(["std.example", "dyn.example", "off.example", "unnamed.example"])), database, outcome, codes)
+
+
+@st.composite
 def assessments(draw) -> Assessment:
-    weights = draw(st.lists(WEIGHTS, max_size=12))
+    connection_only = draw(st.sampled_from([False, False, False, True]))
+    weights = [] if connection_only else draw(st.lists(WEIGHTS, max_size=12))
     return Assessment(
         id="x",
         time=draw(st.floats(0, 2e9)),
@@ -37,6 +55,9 @@ def assessments(draw) -> Assessment:
         auth=Authentication(),
         from_aligned=draw(st.sampled_from([True, False, None])),
         spam=tuple(Contribution(f"n:{number}", weight, "A sentence") for number, weight in enumerate(weights)),
+        reputation=tuple(draw(st.lists(answers(), max_size=4))),
+        authenticated=draw(st.sampled_from([False, False, False, True])),
+        connection_only=connection_only,
         unscannable=draw(st.sampled_from(["", "", "", "broken"])),
     )
 
@@ -54,10 +75,31 @@ def policies(draw) -> Policy:
         "content_scanning.target.blocked_senders": SenderList(draw(ENTRIES)),
         "content_scanning.target.approved_ips": NetworkList(draw(st.sampled_from([[], [], ["192.0.2.0/25"]]))),
         "content_scanning.target.approval_requires_authentication": draw(st.booleans()),
+        "email_reputation.enabled": draw(st.sampled_from([True, True, True, False])),
+        "email_reputation.log_only": draw(st.sampled_from([False, False, False, True])),
+        "email_reputation.target.level": draw(st.sampled_from(ReputationLevel)),
+        "email_reputation.target.own_standard": draw(st.booleans()),
+        "email_reputation.target.own_dynamic": draw(st.booleans()),
+        "email_reputation.target.standard_lists": DnsLists(draw(st.sampled_from([[], [STANDARD], [STANDARD, OFF]]))),
+        "email_reputation.target.dynamic_lists": DnsLists(draw(st.sampled_from([[], [DYNAMIC]]))),
+        "email_reputation.target.dynamic_level": draw(st.integers(0, 4)),
+        "email_reputation.target.approved_ips": NetworkList(draw(st.sampled_from([[], [], ["192.0.2.0/25"]]))),
+        "email_reputation.target.blocked_ips": NetworkList(draw(st.sampled_from([[], [], ["192.0.2.0/24", "192.0.2.1"]]))),
         "unscannable.action": draw(st.sampled_from(UnscannableAction)),
     }
     for path, value in values.items():
         policy = policy.changed(path, value)
+    return with_listed_actions(policy, draw)
+
+
+def with_listed_actions(policy: Policy, draw) -> Policy:
+    """Actions of Email Reputation with codes and texts that go with them, as a document has to have them."""
+    for cause in ("standard", "dynamic", "blocked"):
+        action = draw(st.sampled_from(ListedAction))
+        number = "4" if action is ListedAction.DEFER else "5"
+        values = {"action": action, "code": int(number + "50"), "text": f"{number}.7.1 [{{ip}}] no"}
+        for name, value in values.items():
+            policy = policy.changed(f"email_reputation.action.{cause}_{name}", value)
     return policy
 
 
@@ -90,6 +132,8 @@ def test_something_would_always_have_changed_a_catch(assessment, policy):
 @given(assessments(), policies())
 def test_the_left_out_contributions_are_the_fewest(assessment, policy):
     """No smaller set of contributions flips the outcome: with one of the largest less, the message is still caught."""
+    assessment = replace(assessment, reputation=(), connection_only=False)
+    policy = policy.changed("email_reputation.enabled", False)
     threshold = policy.content_scanning.target.threshold
     for each in find(assessment, policy):
         gone = len(assessment.spam) - len(each.assessment.spam)
@@ -128,7 +172,8 @@ def test_the_printed_object_is_complete(assessment, policy, elapsed):
     assert list(printed["scores"]) == list(printed["thresholds"]) == ["spam", "phishing", "web"]
     total = math.fsum(reason["contribution"] for reason in printed["reasons"] if reason["filter"] == "content_scanning")
     score = printed["scores"]["spam"]
-    assert score == "unchecked" if assessment.unscannable and not assessment.spam else abs(total - score) < 1e-6
+    unseen = assessment.connection_only or (assessment.unscannable and not assessment.spam)
+    assert score == "unchecked" if unseen else abs(total - score) < 1e-6
 
 
 @given(assessments(), policies())
@@ -158,3 +203,49 @@ def test_replay_counts_what_differs(mails, old, new):
     assert [each.assessment for each in summary.examples] == differing
     assert summary.newly_caught == sum(decide(mail, old).kind == "clean" for mail in differing)
     assert replay(mails, old, old).changed == 0
+
+
+@given(assessments(), policies())
+def test_what_could_not_be_checked_never_refuses(assessment, policy):
+    """With every answer unchecked or clear, and the address on no list of the policy, the filter does nothing at all."""
+    unsure = tuple(
+        replace(each, outcome=Outcome.CLEAR if each.outcome is Outcome.CLEAR else Outcome.UNCHECKED) for each in assessment.reputation
+    )
+    policy = policy.changed("email_reputation.target.blocked_ips", NetworkList())
+    verdict = decide(replace(assessment, reputation=unsure), policy)
+    assert not [hit for hit in verdict.hits if hit.filter == "email_reputation"]
+    assert verdict.filter != "email_reputation"
+
+
+@given(assessments(), policies())
+def test_an_approved_address_is_never_refused_by_the_filter(assessment, policy):
+    """Approved beats blocked, standard and dynamic, whatever the lists say."""
+    policy = policy.changed("email_reputation.target.approved_ips", NetworkList(["192.0.2.0/24", "2001:db8::/32"]))
+    assert decide(assessment, policy).filter != "email_reputation" or assessment.sender_ip.address is None
+
+
+@given(assessments(), policies())
+def test_lists_that_the_policy_does_not_ask_for_change_nothing(assessment, policy):
+    """Answers of zones nobody named, and of zones that are off, might as well not be there."""
+    unnamed = tuple(each for each in assessment.reputation if each.own or each.zone in {"std.example", "dyn.example"})
+    assert rule(assessment, policy) == rule(replace(assessment, reputation=unnamed), policy)
+
+
+@given(assessments(), policies())
+def test_a_level_of_0_never_acts_on_a_dynamic_list(assessment, policy):
+    """Dynamic lists are counted: the hit is there, observed."""
+    policy = policy.changed("email_reputation.target.dynamic_level", 0)
+    acting = [hit for hit in decide(assessment, policy).hits if hit.filter == "email_reputation" and not hit.log_only]
+    assert not acting or next(charges(assessment, policy)).cause != "dynamic"
+
+
+@given(assessments(), policies())
+def test_every_refusal_has_its_words(assessment, policy):
+    """Whatever refuses, the reply is one line of printable ASCII with a code of its class."""
+    verdict = decide(assessment, policy)
+    answer = reply(verdict, policy, assessment, "https://rep.example.com/lookup")
+    assert (answer is None) == (verdict.action not in {Action.DEFER, Action.REJECT, Action.DISCONNECT})
+    if answer is not None:
+        assert 400 <= answer[0] < 600
+        assert answer[1].isascii()
+        assert answer[1].isprintable()

@@ -25,7 +25,7 @@ def made_record(number: int = 1, **facts) -> Record:
         "auth": Authentication(dkim=Outcome.PASS, dkim_domains=("example.org",), source="mx.example.com"),
         "from_aligned": True,
         "spam": (Contribution("a:b", 0.1 + number, "One"), Contribution("c:d", -2.25, "Two"), Contribution("e:f", 1e-17, "Three")),
-        "urls": (RatedUrl("http://example.org/", "html"), RatedUrl("http://b.example.org/", "text", 31, "dangerous")),
+        "urls": (RatedUrl("http://example.org/", "html"), RatedUrl("http://b.example.org/", "text", 91, "safe")),
         "findings": ("limit:parts",),
     }
     assessment = Assessment(**{**known, **facts})

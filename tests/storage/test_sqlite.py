@@ -6,8 +6,10 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,3 +209,29 @@ def test_a_damaged_record_says_so(store, records, url):
         database.execute("UPDATE records SET body = x'00112233'")
     with pytest.raises(StorageError, match="damaged"):
         store.record(records(1).id)
+
+
+def test_tables_of_an_older_version_are_brought_up_to_date(url):
+    """Reports of before go on to count; what was not known of them then is empty."""
+    storage.open(url).close()
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        database.execute("ALTER TABLE reports DROP COLUMN sender_ip")
+        database.execute(
+            "INSERT INTO reports (time, kind, message_id, who, features) VALUES (1.0, 'spam', '<1@example.org>', 'ann', x'00')"
+        )
+        database.execute("PRAGMA user_version = 1")
+    store = storage.open(url)
+    assert [(report.kind, report.who, report.sender_ip) for report in store.reports()] == [("spam", "ann", "")]
+    store.add_report("ham", "<2@example.org>", b"", "bob", 2.0, "192.0.2.1")
+    assert [report.sender_ip for report in store.reports()] == ["", "192.0.2.1"]
+    store.close()
+
+
+def test_facts_of_an_older_version_are_still_read(records):
+    """A record written before anything was known of lists has none."""
+    row = to_row(records(1))
+    kept = msgspec.json.decode(zlib.decompress(row["body"]))
+    for name in ("reputation", "authenticated", "connection_only"):
+        del kept["assessment"][name]
+    old = from_row(zlib.compress(msgspec.json.encode(kept)), "delivered")
+    assert (old.assessment.reputation, old.assessment.connection_only) == ((), False)

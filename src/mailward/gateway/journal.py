@@ -1,133 +1,34 @@
-"""Write records in the background, many at a time, so that no mail waits for the disk.
-
-A disk that is full or a database that is locked costs records, never mail: what cannot be written is kept for another
-try while there is room, then dropped and counted, and the log says so at most once a minute.
-"""
+"""What is remembered of every message, on its way to the storage."""
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
-import time
-from collections import deque
 from pathlib import Path
 
 from mailward import storage
-from mailward.storage import Record, Storage, StorageError
+from mailward.gateway.background import Background
+from mailward.storage import Record, Storage
 
-EVERY_SECONDS = 0.5  # how long a record may wait
-BATCH = 200  # records that are written at once, without waiting
 ROOM = 20_000  # records kept while the storage cannot be written; at 4 KB each 80 MB
-COMPLAIN_SECONDS = 60.0
-
-log = logging.getLogger("mailward.gateway")
 
 
-class Journal:
-    """A queue and one thread. The thread starts with the first record, in the process that adds it, so forking before is safe."""
+class Journal(Background[Record]):
+    """Records, written in batches by a thread that has the only connection of its process."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.dropped = 0  # records lost so far
-        self._complained = float("-inf")
-        self._reset()
+        super().__init__("records", "the storage", ROOM)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
-        self._waiting: deque[Record] = deque()
-        self._change = threading.Condition()
-        self._thread: threading.Thread | None = None
+        super()._reset()
         self._storage: Storage | None = None
-        self._writing = False
-        self._urgent = False
-        self._closing = False
-        self._rounds = 0
 
-    def add(self, record: Record) -> None:
-        """Hand over a record; never waits for the disk."""
-        if self._pid != os.getpid():
-            self._reset()  # the parent's thread and connection are not ours
-        with self._change:
-            if len(self._waiting) >= ROOM:
-                self._waiting.popleft()
-                self.dropped += 1
-            self._waiting.append(record)
-            if self._thread is None:
-                self._start()
-            elif len(self._waiting) >= BATCH:
-                self._change.notify_all()
+    def write(self, batch: list[Record]) -> None:
+        if self._storage is None:
+            Path(self._url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            self._storage = storage.open(self._url)
+        self._storage.save_records(batch)
 
-    def flush(self, timeout: float = 10.0) -> None:
-        """Wait until what was added before is stored, or one try to store it has failed."""
-        if self._pid != os.getpid() or self._thread is None:
-            return
-        with self._change:
-            goal = self._rounds + (2 if self._writing else 1)
-            self._urgent = True
-            self._change.notify_all()
-            self._change.wait_for(lambda: self._rounds >= goal or (not self._waiting and not self._writing), timeout)
-
-    def close(self, timeout: float = 10.0) -> None:
-        """Flush, end the thread, close the storage."""
-        if self._pid != os.getpid() or self._thread is None:
-            return
-        thread = self._thread
-        with self._change:
-            self._closing = True
-            self._change.notify_all()
-        thread.join(timeout)
-        if not thread.is_alive():
-            self._reset()
-
-    def _start(self) -> None:
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._closing or self._urgent or len(self._waiting) >= BATCH, EVERY_SECONDS)
-                self._urgent = False
-                closing = self._closing
-                batch = list(self._waiting)
-                self._waiting.clear()
-                self._writing = True
-            written = not batch or self._write(batch)
-            with self._change:
-                self._writing = False
-                self._rounds += 1
-                if not written:
-                    self._keep(batch)
-                self._change.notify_all()
-            if closing:
-                break
-            if not written:
-                time.sleep(EVERY_SECONDS)  # a database that refuses is not asked in a tight loop
+    def finish(self) -> None:
         if self._storage is not None:
             self._storage.close()
             self._storage = None
-
-    def _write(self, batch: list[Record]) -> bool:
-        try:
-            if self._storage is None:
-                Path(self._url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-                self._storage = storage.open(self._url)
-            self._storage.save_records(batch)
-        except (StorageError, OSError) as error:
-            self._complain(error, len(batch))
-            return False
-        return True
-
-    def _keep(self, batch: list[Record]) -> None:
-        """Put a batch that could not be written back in front, as far as there is room."""
-        room = max(0, ROOM - len(self._waiting))
-        self.dropped += max(0, len(batch) - room)
-        self._waiting.extendleft(reversed(batch[len(batch) - room :] if room else []))
-
-    def _complain(self, error: Exception, count: int) -> None:
-        now = time.monotonic()
-        if now - self._complained >= COMPLAIN_SECONDS:
-            self._complained = now
-            log.error("%d records wait because the storage cannot be written: %s (%d dropped so far)", count, error, self.dropped)

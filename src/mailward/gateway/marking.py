@@ -11,6 +11,7 @@ from functools import cache
 
 from mailward.gateway.gateway import Judgement
 from mailward.policy import Action, Policy
+from mailward.scan.reply import action_table
 from mailward.scan.verdict import Verdict, evidence
 
 FOLD = 76  # characters of a header line (RFC 5322 2.1.1 asks for at most 78)
@@ -35,7 +36,7 @@ def mark(raw: bytes, judgement: Judgement, policy: Policy, hostname: str = "") -
     newline = "\n" if _bare_newlines(head or body) else "\r\n"
     fields = [field for field in _fields(head) if not _forged(field, own_id)]
     if judgement.verdict.action is Action.TAG:
-        fields = _tagged(fields, policy.content_scanning.action.tag_text, newline)
+        fields = _tagged(fields, action_table(judgement.verdict, policy).tag_text, newline)
     ours = newline.join(_headers(judgement, policy, own_id, newline)) + newline
     return b"".join([envelope_line, ours.encode("ascii"), *fields, body])
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from mailward.policy.dnsbl import read_zone
 from mailward.policy.lists import NetworkList
 from mailward.policy.problems import DocumentError, Problem
 from mailward.policy.reading import read_document
 from mailward.policy.rendering import render
+from mailward.reputation.ip.sources import ListSource, read_source
 
 DEFAULT_FILE = "mailward.toml"
 
@@ -38,6 +42,86 @@ def _place(text: str) -> str:
 
 
 Place = Annotated[str, AfterValidator(_place)]
+
+
+ZoneName = Annotated[str, AfterValidator(read_zone)]
+
+
+def _resolver(text: str) -> str:
+    host, _ = host_and_port(text)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(f"{text!r} names no address; a resolver is written as 127.0.0.1:53 or [::1]:53") from None
+    return text
+
+
+def _list_code(text: str) -> str:
+    """The error does not show what was written: it may hold a secret."""
+    zone, _, code = text.partition("=")
+    try:
+        name = read_zone(zone)
+    except ValueError:
+        name = ""
+    if not name or not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", code.strip()):
+        raise ValueError("an access code is written zone=code, the code of letters, digits, - and _ (what was written is not shown here)")
+    return f"{name}={code.strip()}"
+
+
+def _access_code(text: str) -> str:
+    if not re.fullmatch(r"(?!.{64})[a-z0-9]([a-z0-9-]*[a-z0-9])?", text):
+        raise ValueError("an access code is a label of 1 to 63 letters a-z, digits and inner hyphens; make one with openssl rand -hex 12")
+    return text
+
+
+def _transfer_key(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9._-]{1,200}:hmac-sha(256|384|512):[A-Za-z0-9+/]{20,}={0,2}", text):
+        raise ValueError("a transfer key is name:algorithm:secret with hmac-sha256, -sha384 or -sha512; make one with tsig-keygen")
+    return text
+
+
+AccessCode = Annotated[str, AfterValidator(_access_code)]
+ListCode = Annotated[str, AfterValidator(_list_code)]
+ResolverPlace = Annotated[str, AfterValidator(_resolver)]
+TransferKey = Annotated[str, AfterValidator(_transfer_key)]
+
+
+def _node_token(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,39}:[!-~]{20,200}", text):
+        raise ValueError(
+            'write "name:token": a name of up to 40 small letters, digits, dots and dashes, and a token of at least 20 characters'
+        )
+    return text
+
+
+NodeToken = Annotated[str, AfterValidator(_node_token)]
+
+
+def _peer(text: str) -> str:
+    found = re.fullmatch(r"(https?)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]{1,253})(:\d{1,5})?(/[!-~]{0,200})? [!-~]{20,200}", text)
+    if found is None:
+        raise ValueError('write the address of the node and the token it gave you, with a space between: "https://node2.example/ token"')
+    if found[1] == "http" and not _is_near(found[2].strip("[]")):
+        raise ValueError("the token would travel readable; write https:// (http:// is taken for loopback and private addresses)")
+    return text
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
+
+
+Peer = Annotated[str, AfterValidator(_peer)]
+
+
+def _list(text: str) -> str:
+    read_source(text)
+    return text
+
+
+ListPlace = Annotated[str, AfterValidator(_list)]
 
 
 class _Table(BaseModel):
@@ -96,6 +180,144 @@ class Smtp(_Table):
         return self
 
 
+class Dns(_Table):
+    """Questions to the DNS, and our own zones' answers."""
+
+    servers: tuple[ResolverPlace, ...] = Field(
+        default=(),
+        strict=False,
+        description='Resolvers to ask, host:port, such as "127.0.0.1:53". [] means those of the system. Public resolvers are '
+        "refused by many DNS lists; run one of your own.",
+    )
+    timeout: float = Field(default=2.0, ge=0.1, le=30.0, description="Seconds to wait for all answers about one client.")
+    in_flight: int = Field(default=500, ge=1, le=20_000, description="Questions under way at the same time, for each worker.")
+    access_codes: tuple[ListCode, ...] = Field(
+        default=(),
+        strict=False,
+        repr=False,
+        description='Secret codes that paid DNS lists put into the question: "zone=code". They are shown nowhere else.',
+    )
+    listen: Place = Field(
+        default="127.0.0.1:2553", description='Where our own zones are answered, UDP and TCP, host:port. "" switches this off.'
+    )
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """The access codes by zone. Not for showing."""
+        return dict(entry.split("=", 1) for entry in self.access_codes)
+
+
+class Console(_Table):
+    """The web pages and the API."""
+
+    listen: Place = Field(default="127.0.0.1:2580", description='Where pages and API are served, host:port. "" switches them off.')
+    trusted_proxies: NetworkList = Field(
+        default_factory=NetworkList,
+        description="Addresses and networks of reverse proxies that may tell us the real client (X-Forwarded-For).",
+    )
+
+
+class Reputation(_Table):
+    """The reputation service: what our own zones are called, and who may ask and tell."""
+
+    standard_zone: ZoneName = Field(default="std.rep.internal", description="The DNS zone of the standard database.")
+    dynamic_zone: ZoneName = Field(default="dyn.rep.internal", description="The DNS zone of the dynamic database.")
+    level: int = Field(default=2, ge=1, le=4, description="The level at which the dynamic zone is answered to others, 1 to 4.")
+    lookup_url: str = Field(
+        default="",
+        max_length=200,
+        pattern=r"^(https?://[!-~]+)?$",
+        description='The address of the public look-up page, such as "https://rep.example.com/lookup"; it stands in replies and TXT '
+        'records with ?ip=ADDRESS. "" leaves it out.',
+    )
+    name_servers: tuple[ZoneName, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=13,
+        description='The NS records of our zones, the first is the primary server: "ns1.example.com". [] means "localhost", for zones '
+        "that only your own resolvers are pointed to.",
+    )
+    query_networks: NetworkList = Field(
+        default_factory=NetworkList,
+        description="Who may ask our zones. [] means everybody who can reach the port, unless access_codes are set.",
+    )
+    access_codes: tuple[AccessCode, ...] = Field(
+        default=(),
+        strict=False,
+        repr=False,
+        max_length=10_000,
+        description="Secret labels between address and zone that let others than query_networks ask: 1.2.0.192.CODE.std.rep.example.com.",
+    )
+    answers_per_second: int = Field(
+        default=1000,
+        ge=0,
+        le=1_000_000,
+        description="UDP answers to one client network (/24, /56); what is above is dropped, every second one told to come by TCP. 0: no limit.",
+    )
+    unlimited_networks: NetworkList = Field(
+        default=NetworkList(["127.0.0.0/8", "::1"]), description="Client networks that answers_per_second does not count."
+    )
+    transfer_networks: NetworkList = Field(
+        default_factory=NetworkList, description="Who may transfer our zones (AXFR) without a key. [] means nobody."
+    )
+    transfer_keys: tuple[TransferKey, ...] = Field(
+        default=(),
+        strict=False,
+        repr=False,
+        max_length=100,
+        description='Secret keys (TSIG) for transfers: "name:hmac-sha256:base64".',
+    )
+    secondaries: tuple[Place, ...] = Field(
+        default=(), strict=False, max_length=100, description='Servers that are told of a new serial (NOTIFY): "192.0.2.53:53".'
+    )
+    node_tokens: tuple[NodeToken, ...] = Field(
+        default=(),
+        strict=False,
+        repr=False,
+        max_length=1000,
+        description='Secret tokens with which other nodes may send us evidence: "name:token".',
+    )
+    peers: tuple[Peer, ...] = Field(
+        default=(),
+        strict=False,
+        repr=False,
+        max_length=100,
+        description='Other nodes that are sent what is observed here, each with the secret token it gave us: "https://node2.example/ token".',
+    )
+    lists: tuple[ListPlace, ...] = Field(
+        default=(),
+        strict=False,
+        repr=False,
+        max_length=100,
+        description="Lists for the standard database, fetched again and again: "
+        '"NAME KIND LOCATION [every 6h] [expires 7d] [format text] [at-least 1]". KIND is known-source, emerging-threat or dynamic-space, '
+        "LOCATION https://... or the full path of a file.",
+    )
+    protected_networks: NetworkList = Field(
+        default_factory=NetworkList,
+        description="Networks that no imported list may list, and that need much more evidence before they are; besides the big mail senders that "
+        "are known.",
+    )
+
+    @model_validator(mode="after")
+    def _lists_with_names_of_their_own(self) -> Reputation:
+        named = [each.name for each in self.list_sources]
+        if len(named) != len(set(named)):
+            raise ValueError("two of the lists have the same name")
+        return self
+
+    @property
+    def list_sources(self) -> tuple[ListSource, ...]:
+        """What `lists` names."""
+        return tuple(map(read_source, self.lists))
+
+    @model_validator(mode="after")
+    def _two_zones(self) -> Reputation:
+        if self.standard_zone == self.dynamic_zone:
+            raise ValueError("standard_zone and dynamic_zone are the same; each database needs a zone of its own")
+        return self
+
+
 class Settings(_Table):
     """The whole file."""
 
@@ -103,6 +325,9 @@ class Settings(_Table):
     state: State = Field(default_factory=State)
     storage: Storage = Field(default_factory=Storage)
     smtp: Smtp = Field(default_factory=Smtp)
+    dns: Dns = Field(default_factory=Dns)
+    console: Console = Field(default_factory=Console)
+    reputation: Reputation = Field(default_factory=Reputation)
 
     _beside: Path = PrivateAttr(default=Path())
 
@@ -161,3 +386,8 @@ class Settings(_Table):
     @property
     def snapshots_folder(self) -> Path:
         return self.state_folder / "snapshots"
+
+    @property
+    def reputation_folder(self) -> Path:
+        """Where evidence, the dynamic database and imported lists are kept."""
+        return self.state_folder / "reputation"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mailward.content.knowledge import DATA, Known, domain_key
+from mailward.reputation.knowledge import DATA, Known, domain_key
 
 _JSON = (
     ("cloudflare-top100k.json", Known.POPULAR),

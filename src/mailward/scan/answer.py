@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mailward.scan.assessment import Assessment
@@ -24,7 +25,7 @@ def to_object(path: str, assessment: Assessment, verdict: Verdict, counterfactua
         "thresholds": {name: verdict.thresholds.get(name) for name in THRESHOLDS},
         "sender_ip": {"address": assessment.sender_ip.address, "standing": assessment.sender_ip.standing},
         "auth": {"spf": auth.spf.value, "dkim": auth.dkim.value, "dmarc": auth.dmarc.value, "arc": auth.arc.value},
-        "urls": [{"url": url.url, "rating": url.rating, "band": url.band, "found_in": url.found_in} for url in assessment.urls],
+        "urls": [asdict(url) for url in assessment.urls],
         "reasons": [
             {"filter": reason.filter, "name": reason.name, "contribution": reason.contribution, "text": reason.text}
             for reason in verdict.reasons
@@ -39,6 +40,7 @@ def to_object(path: str, assessment: Assessment, verdict: Verdict, counterfactua
         "local_reports": assessment.local_reports,
         "findings": list(assessment.findings),
         "unscannable": assessment.unscannable,
+        "reputation": [asdict(answer) for answer in assessment.reputation],
     }
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mailward.auth import Authentication
 from mailward.auth.results import recorded
 from mailward.content.evidence import Evidence
 from mailward.content.local import LocalModel
-from mailward.message import Envelope, Message
+from mailward.message import Envelope, Link, Message
 from mailward.message.domains import registrable
-from mailward.message.origin import Origin, origin
-from mailward.policy import DomainList, Policy
+from mailward.message.origin import Origin, is_own, origin
+from mailward.policy import DomainList, NetworkList, Policy
 from mailward.policy.addresses import canonical_address
+from mailward.reputation.address import is_public
+from mailward.reputation.address import source as address_of
+from mailward.reputation.answer import IpReputation, Standing
+from mailward.reputation.url.rating import Rating
 from mailward.scan.alignment import aligned
 from mailward.scan.assessment import Assessment, Contribution, RatedUrl, SenderIp
 
@@ -24,6 +29,8 @@ MAX_SUBJECT = 998  # characters kept, the longest line of RFC 5322
 MAX_ADDRESS = 320  # characters kept of one address (RFC 3696 erratum 1690: 64 + 1 + 255)
 MAX_FROM = 100  # visible From addresses kept; real mail has one
 MAX_RECIPIENTS = 1_000  # kept of the envelope (RFC 5321 4.5.3.1.10 asks servers to take 100)
+MAX_URLS = 500  # distinct ones rated and kept; wanted mail with more is a newsletter of one site
+MAX_LINK_TEXT = 200  # characters kept of what stood on a link
 MAX_URLS_LENGTH = 65_536  # characters of URLs kept together, so that one message cannot fill the storage
 MORE = "(more)"  # stands for the From addresses that were not kept; no list entry matches it
 
@@ -41,6 +48,12 @@ class Model(Protocol):
     def judge(self, evidence: Evidence) -> tuple[Contribution, ...]: ...
 
 
+class Rater(Protocol):
+    """What `assess` needs to rate URLs; at most 100 us a URL."""
+
+    def rate(self, url: str) -> Rating: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """What holds for the whole site, not for one message: our own hops, whose results we believe, our domains."""
@@ -50,14 +63,45 @@ class Site:
     internal_domains: DomainList = field(default_factory=DomainList)
 
     @classmethod
-    def of(cls, policy: Policy) -> Site:
+    def of(cls, policy: Policy, trusted_proxies: NetworkList | None = None) -> Site:
+        """`trusted_proxies` hand us the mail of others, so they are hops of ours too."""
         organisation = policy.organisation
-        return cls(organisation.gateway_networks.networks(), organisation.trusted_authserv_ids, organisation.internal_domains)
+        own = organisation.gateway_networks.networks() + (trusted_proxies.networks() if trusted_proxies else ())
+        return cls(own, organisation.trusted_authserv_ids, organisation.internal_domains)
+
+    def origin(self, message: Message, envelope: Envelope) -> Origin:
+        """Who sent it: the first host that is not ours."""
+        return origin(message, envelope, self.own_networks)
+
+    def foreign(self, address: str | None) -> bool:
+        """Whether it is an address that lists may know: one on the internet, and none of our own hops."""
+        return address is not None and _foreign(address, self.own_networks)
 
 
-def assess(message: Message, envelope: Envelope, site: Site, model: Model, local: LocalModel | None, now: float, id: str) -> Assessment:
-    """Gather the facts of one message. `now` in seconds since 1970; `local` is the site's own model or None."""
-    source = origin(message, envelope, site.own_networks)
+@lru_cache(maxsize=4096)
+def _foreign(address: str, own_networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    found = address_of(address)
+    return found is not None and is_public(found) and not is_own(str(found), own_networks)
+
+
+def assess(
+    message: Message,
+    envelope: Envelope,
+    site: Site,
+    model: Model,
+    local: LocalModel | None,
+    now: float,
+    id: str,
+    source: Origin | None = None,
+    reputation: IpReputation | None = None,
+    rater: Rater | None = None,
+) -> Assessment:
+    """Gather the facts of one message. `now` in seconds since 1970; `local` is the site's own model or None.
+
+    `source`: what `Site.origin` says, where that is known already. `reputation`: what lists say of its address, None where nobody asked.
+    `rater`: rates the URLs; without one they stay unchecked.
+    """
+    source = source or site.origin(message, envelope)
     auth = recorded_for(message, envelope, source, site)
     contributions = tuple(
         [share for share in model.score(message, source, envelope, auth, local) if share.value]
@@ -77,15 +121,18 @@ def assess(message: Message, envelope: Envelope, site: Site, model: Model, local
         rcpt_to=tuple(_kept(canonical_address(recipient), MAX_ADDRESS) for recipient in envelope.rcpt_to[:MAX_RECIPIENTS]),
         header_from=senders,
         helo=_kept(source.helo, MAX_ADDRESS),
-        sender_ip=SenderIp(source.address),
+        sender_ip=SenderIp(source.address, reputation.standing.value if reputation else Standing.UNCHECKED.value),
         auth=auth,
         from_aligned=aligned(message.from_, auth),
         spam=contributions if finite else (),
-        urls=_urls(message),
+        urls=_urls(message, rater),
         findings=tuple(dict.fromkeys(finding.name for finding in message.findings)),
         unscannable="" if finite else "the content model gave a score that is no number",
         model=model.name,
         local_reports=local.reports if local is not None else 0,
+        reputation=reputation.answers if reputation else (),
+        relayed=source.hop >= 0,
+        authenticated=envelope.authenticated,
         extra={"direction": _direction(senders, envelope, site)},
     )
 
@@ -108,17 +155,27 @@ def _kept(text: str, length: int) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _urls(message: Message) -> tuple[RatedUrl, ...]:
+def _urls(message: Message, rater: Rater | None) -> tuple[RatedUrl, ...]:
     room = MAX_URLS_LENGTH
     urls: dict[str, RatedUrl] = {}
     for link in message.links:
         if link.url in urls:
             continue
         room -= len(link.url)
-        if room < 0:
+        if room < 0 or len(urls) == MAX_URLS:
             break
-        urls[link.url] = RatedUrl(_kept(link.url, len(link.url)), _kept(link.found_in, MAX_SUBJECT))
+        urls[link.url] = _rated(link, rater)
     return tuple(urls.values())
+
+
+def _rated(link: Link, rater: Rater | None) -> RatedUrl:
+    url, place = _kept(link.url, len(link.url)), _kept(link.found_in, MAX_SUBJECT)
+    if rater is None:
+        return RatedUrl(url, place)
+    bare = link.tag == "text" and "://" not in url  # www.example.com, which mail programs make a link of
+    rating = rater.rate(f"http://{url}" if bare else url)
+    known: int | Literal["untested"] = "untested" if rating.rating is None else rating.rating
+    return RatedUrl(rating.url, place, known, rating.band.value, rating.why, _kept(link.text, MAX_LINK_TEXT))
 
 
 def _direction(senders: Sequence[str], envelope: Envelope, site: Site) -> str:

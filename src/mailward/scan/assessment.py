@@ -7,25 +7,29 @@ from typing import Literal
 
 from mailward.auth import Authentication
 from mailward.content.contribution import Contribution
+from mailward.reputation.answer import ListAnswer
 
-__all__ = ["Assessment", "Contribution", "RatedUrl", "SenderIp", "Unchecked"]
+__all__ = ["Assessment", "Contribution", "RatedUrl", "SenderIp", "Unchecked", "Untested"]
 
 Unchecked = Literal["unchecked"]
+Untested = Literal["untested"]
 
 
 @dataclass(frozen=True, slots=True)
 class RatedUrl:
-    """A URL of the message. `rating` and `band` stay "unchecked" until something rates it."""
+    """A URL of the message. `rating` "untested": nothing is known of it; "unchecked": nobody looked."""
 
     url: str
     found_in: str
-    rating: int | Unchecked = "unchecked"
-    band: str = "unchecked"
+    rating: int | Untested | Unchecked = "unchecked"
+    band: str = "unchecked"  # see reputation.url.rating.Band
+    why: str = ""  # of the rating, a clause
+    text: str = ""  # what stood on the link
 
 
 @dataclass(frozen=True, slots=True)
 class SenderIp:
-    """The address the mail came from, behind our own hops. `address` None: not known."""
+    """The address the mail came from, behind our own hops. `address` None: not known. `standing`: see reputation.answer.Standing."""
 
     address: str | None
     standing: str = "unchecked"
@@ -55,4 +59,8 @@ class Assessment:
     model: str = ""
     local_reports: int = 0  # how many local reports the spam score has learned from
     phishing: tuple[Contribution, ...] | None = None  # None: no phishing filter has looked
+    reputation: tuple[ListAnswer, ...] = ()  # what lists say of the sender IP; nothing is asked about our own hops and users
+    authenticated: bool = False  # the client signed in: a user of ours
+    relayed: bool = False  # a hop of ours or a file brought it: whoever sent it is not at the other end of the line
+    connection_only: bool = False  # the client was turned away before it sent the message
     extra: dict[str, str] = field(default_factory=dict)  # display only

@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from mailward.policy import THRESHOLDS, Level, Policy
 from mailward.policy.document import UnscannableAction
 from mailward.policy.lists import EntryList
+from mailward.scan import listed_changes, web_changes
 from mailward.scan.assess import MORE
 from mailward.scan.assessment import Assessment, Contribution
+from mailward.scan.change import Change
 from mailward.scan.decide import Ruling, rule, score_of
 from mailward.scan.verdict import NO_EVIDENCE, Kind, Verdict
 from mailward.scan.wording import treated
@@ -37,15 +39,6 @@ class Counterfactual:
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A change to try. `condition` ends the sentence "would be delivered ..."."""
-
-    condition: str
-    assessment: Assessment
-    policy: Policy
-
-
 def counterfactuals(assessment: Assessment, policy: Policy) -> tuple[str, ...]:
     """The sentences of `find`."""
     return tuple(found.text for found in find(assessment, policy))
@@ -57,25 +50,36 @@ def find(assessment: Assessment, policy: Policy) -> tuple[Counterfactual, ...]:
     return tuple(flip for look in _looks(ruling, policy) if (flip := _first(look(assessment, policy), ruling)))
 
 
-_Look = Callable[[Assessment, Policy], Iterator[_Change]]
+_Look = Callable[[Assessment, Policy], Iterator[Change]]
 
 
 def _looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:
     """The kinds of change worth trying on such a verdict. Of each kind the first that flips is told."""
     if ruling.kind is Kind.UNSCANNABLE:
         return (_unscannable_action,)
+    if ruling.kind is Kind.LISTED_SOURCE:
+        listed = (listed_changes.approve, listed_changes.unblock, listed_changes.lower_level, listed_changes.uncounted)
+        return (*listed, listed_changes.observed)
+    if ruling.kind is Kind.MALICIOUS_URL:
+        return (web_changes.approve, web_changes.lower_level, web_changes.tested, web_changes.authenticated, web_changes.observed)
     if ruling.kind is Kind.SPAM:
         return (_authenticated, _higher_threshold, _fewer_shares, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     if ruling.kind is Kind.BLOCKED_SENDER:
         return (_authenticated, _unblocked, _approve, _approve_address, _unauthenticated_approval, _switched_off)
+    first = (listed_changes.unapprove, listed_changes.higher_level, listed_changes.switched_on)
+    return (*first, *_content_looks(ruling, policy), web_changes.unapprove, web_changes.higher_level, web_changes.switched_on)
+
+
+def _content_looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:
+    """What Content Scanning might have made of a message that is delivered."""
     if not policy.content_scanning.enabled or policy.content_scanning.log_only:
         return (_switched_on,)
-    if ruling.entry:
+    if ruling.entry.startswith("approved_"):
         return (_unapproved, _not_authenticated)
     return (_lower_threshold, _without_good, _higher_score, _block)
 
 
-def _first(changes: Iterator[_Change], ruling: Ruling) -> Counterfactual | None:
+def _first(changes: Iterator[Change], ruling: Ruling) -> Counterfactual | None:
     for change in changes:
         changed = rule(change.assessment, change.policy)
         if effect(changed) != effect(ruling):
@@ -89,20 +93,20 @@ def effect(ruling: Ruling | Verdict) -> str:
     return Kind.CLEAN.value if ruling.kind is Kind.CLEAN else ruling.action.value
 
 
-def _levels(policy: Policy, assessment: Assessment, levels: tuple[Level, ...]) -> Iterator[_Change]:
+def _levels(policy: Policy, assessment: Assessment, levels: tuple[Level, ...]) -> Iterator[Change]:
     score = score_of(assessment.spam)
     for level in levels:
         condition = f"at level {level.capitalize()} (score {score:.2f}, threshold {THRESHOLDS[level]:.1f})"
-        yield _Change(condition, assessment, policy.changed(f"{_TARGET}.level", level))
+        yield Change(condition, assessment, policy.changed(f"{_TARGET}.level", level))
 
 
-def _custom(policy: Policy, assessment: Assessment, threshold: float) -> Iterator[_Change]:
+def _custom(policy: Policy, assessment: Assessment, threshold: float) -> Iterator[Change]:
     if LOWEST <= threshold <= HIGHEST:
         changed = policy.changed(f"{_TARGET}.level", Level.CUSTOM).changed(f"{_TARGET}.custom_threshold", threshold)
-        yield _Change(f"with a custom threshold of {threshold:.1f} (score {score_of(assessment.spam):.2f})", assessment, changed)
+        yield Change(f"with a custom threshold of {threshold:.1f} (score {score_of(assessment.spam):.2f})", assessment, changed)
 
 
-def _higher_threshold(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _higher_threshold(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     score = score_of(assessment.spam)
     levels = tuple(level for level in (Level.MEDIUM, Level.LOW) if THRESHOLDS[level] > score)
     yield from _levels(policy, assessment, levels[:1])
@@ -110,7 +114,7 @@ def _higher_threshold(assessment: Assessment, policy: Policy) -> Iterator[_Chang
         yield from _custom(policy, assessment, math.floor(score * 10 + 1) / 10)
 
 
-def _lower_threshold(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _lower_threshold(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     score = score_of(assessment.spam)
     levels = tuple(level for level in (Level.LOW, Level.MEDIUM, Level.HIGH) if THRESHOLDS[level] <= score)
     yield from _levels(policy, assessment, levels[:1])
@@ -118,7 +122,7 @@ def _lower_threshold(assessment: Assessment, policy: Policy) -> Iterator[_Change
         yield from _custom(policy, assessment, math.floor(score * 10) / 10)
 
 
-def _fewer_shares(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _fewer_shares(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     """Leave out the largest contributions, as few as it takes."""
     ordered = sorted(assessment.spam, key=lambda share: (share.name in NO_EVIDENCE, -share.value))
     threshold = policy.content_scanning.target.threshold
@@ -126,11 +130,11 @@ def _fewer_shares(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
         if ordered[count - 1].value <= 0 or ordered[count - 1].name in NO_EVIDENCE:
             return
         if math.fsum([share.value for share in ordered[count:]]) < threshold:
-            yield _Change(f"without {_named(ordered[:count])}", replace(assessment, spam=tuple(ordered[count:])), policy)
+            yield Change(f"without {_named(ordered[:count])}", replace(assessment, spam=tuple(ordered[count:])), policy)
             return
 
 
-def _without_good(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _without_good(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     """Leave out what spoke most for the message, as little as it takes."""
     ordered = sorted(assessment.spam, key=lambda share: (share.name in NO_EVIDENCE, share.value))
     threshold = policy.content_scanning.target.threshold
@@ -138,7 +142,7 @@ def _without_good(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
         if ordered[count - 1].value >= 0 or ordered[count - 1].name in NO_EVIDENCE:
             return
         if math.fsum([share.value for share in ordered[count:]]) >= threshold:
-            yield _Change(f"without {_named(ordered[:count])}", replace(assessment, spam=tuple(ordered[count:])), policy)
+            yield Change(f"without {_named(ordered[:count])}", replace(assessment, spam=tuple(ordered[count:])), policy)
             return
 
 
@@ -149,35 +153,35 @@ def _named(shares: list[Contribution]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _higher_score(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _higher_score(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     score, threshold = score_of(assessment.spam), policy.content_scanning.target.threshold
     distance = math.ceil((threshold - score) * 100) / 100
     while score + distance < threshold:
         distance += 0.01
     more = Contribution("what-if:score", distance, "A score so much higher")
     condition = f"with a score {distance:.2f} higher (score {score:.2f}, threshold {threshold:.1f})"
-    yield _Change(condition, replace(assessment, spam=(*assessment.spam, more)), policy)
+    yield Change(condition, replace(assessment, spam=(*assessment.spam, more)), policy)
 
 
-def _authenticated(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _authenticated(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     """An approval failed for lack of authentication."""
     if assessment.from_aligned is not True and assessment.header_from:
         entry = policy.content_scanning.target.approved_senders.match(assessment.header_from[0])
         if entry:
-            yield _Change(f"if it had passed authentication (approved_senders: {entry})", replace(assessment, from_aligned=True), policy)
+            yield Change(f"if it had passed authentication (approved_senders: {entry})", replace(assessment, from_aligned=True), policy)
 
 
-def _not_authenticated(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _not_authenticated(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     if assessment.from_aligned is True:
-        yield _Change("if it had not passed authentication", replace(assessment, from_aligned=False), policy)
+        yield Change("if it had not passed authentication", replace(assessment, from_aligned=False), policy)
 
 
-def _unauthenticated_approval(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _unauthenticated_approval(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     if assessment.from_aligned is not True:
-        yield _Change("with approval_requires_authentication off", assessment, policy.changed(_APPROVAL_AUTH, False))
+        yield Change("with approval_requires_authentication off", assessment, policy.changed(_APPROVAL_AUTH, False))
 
 
-def _approve(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _approve(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     """Put every visible From address on the approved list; where that alone does not count, authentication has to pass too."""
     approved = policy.content_scanning.target.approved_senders
     missing = [sender for sender in dict.fromkeys(assessment.header_from) if not approved.match(sender)]
@@ -191,31 +195,31 @@ def _approve(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
         return
     with_entries = policy.changed(_APPROVED, changed)
     listed = f"if {' and '.join(missing)} were on approved_senders"
-    yield _Change(listed, assessment, with_entries)
-    yield _Change(f"{listed} and it had passed authentication", replace(assessment, from_aligned=True), with_entries)
+    yield Change(listed, assessment, with_entries)
+    yield Change(f"{listed} and it had passed authentication", replace(assessment, from_aligned=True), with_entries)
 
 
-def _approve_address(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _approve_address(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     address = assessment.sender_ip.address
     if address:
         yield from _with_entry(assessment, policy, _IPS, address, f"if {address} were on approved_ips")
 
 
-def _block(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _block(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     for sender in (*assessment.header_from[:1], assessment.mail_from or ""):
         yield from _with_entry(assessment, policy, _BLOCKED, sender, f"if {sender} were on blocked_senders")
 
 
-def _with_entry(assessment: Assessment, policy: Policy, path: str, entry: str, condition: str) -> Iterator[_Change]:
+def _with_entry(assessment: Assessment, policy: Policy, path: str, entry: str, condition: str) -> Iterator[Change]:
     entries: EntryList = getattr(policy.content_scanning.target, path.rpartition(".")[2])
     try:
         changed = entries.plus(entry)
     except ValueError:  # the address cannot stand on a list
         return
-    yield _Change(condition, assessment, policy.changed(path, changed))
+    yield Change(condition, assessment, policy.changed(path, changed))
 
 
-def _unblocked(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _unblocked(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     """Take the blocked entries that match off the list, one after the other."""
     blocked = policy.content_scanning.target.blocked_senders
     senders = (*assessment.header_from, assessment.mail_from or "")
@@ -226,10 +230,10 @@ def _unblocked(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
             return
         gone.append(entry)
         blocked = blocked.minus(entry)
-        yield _Change(f"without {' and '.join(gone)} on blocked_senders", assessment, policy.changed(_BLOCKED, blocked))
+        yield Change(f"without {' and '.join(gone)} on blocked_senders", assessment, policy.changed(_BLOCKED, blocked))
 
 
-def _unapproved(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _unapproved(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     """Take the approved entries that match off their lists, one after the other."""
     target = policy.content_scanning.target
     addresses, senders, gone, changed = target.approved_ips, target.approved_senders, list[str](), policy
@@ -245,21 +249,21 @@ def _unapproved(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
         else:
             return
         gone.append(f"{network} on approved_ips" if network else f"{sender} on approved_senders")
-        yield _Change(f"without {' and '.join(gone)}", assessment, changed)
+        yield Change(f"without {' and '.join(gone)}", assessment, changed)
 
 
-def _switched_off(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
-    yield _Change("if Content Scanning only observed (log_only)", assessment, policy.changed("content_scanning.log_only", True))
+def _switched_off(assessment: Assessment, policy: Policy) -> Iterator[Change]:
+    yield Change("if Content Scanning only observed (log_only)", assessment, policy.changed("content_scanning.log_only", True))
 
 
-def _switched_on(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _switched_on(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     if not policy.content_scanning.enabled:
-        yield _Change("if Content Scanning was switched on", assessment, policy.changed("content_scanning.enabled", True))
+        yield Change("if Content Scanning was switched on", assessment, policy.changed("content_scanning.enabled", True))
     else:
-        yield _Change("if Content Scanning did not only observe (log_only)", assessment, policy.changed("content_scanning.log_only", False))
+        yield Change("if Content Scanning did not only observe (log_only)", assessment, policy.changed("content_scanning.log_only", False))
 
 
-def _unscannable_action(assessment: Assessment, policy: Policy) -> Iterator[_Change]:
+def _unscannable_action(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     for action in UnscannableAction:
         if action is not policy.unscannable.action:
-            yield _Change(f'with unscannable.action = "{action}"', assessment, policy.changed("unscannable.action", action))
+            yield Change(f'with unscannable.action = "{action}"', assessment, policy.changed("unscannable.action", action))

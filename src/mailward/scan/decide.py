@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailward.policy import Action, Policy
+from mailward.scan.approval import approved_sender
 from mailward.scan.assessment import Assessment, Contribution
+from mailward.scan.email_reputation import email_reputation
+from mailward.scan.opinion import NOTHING, Filter, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason, Verdict
+from mailward.scan.web_reputation import web_reputation
 
 CONTENT_SCANNING = "content_scanning"
 UNSCANNABLE = "unscannable"
-
-
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """What one filter says: whether it fired, the list entry that decided, and the reasons that are no part of a score."""
-
-    hit: Hit | None = None
-    entry: str = ""
-    reasons: tuple[Reason, ...] = ()
-
-
-NOTHING = Opinion()
-Filter = Callable[[Assessment, Policy], Opinion]
 
 
 def score_of(contributions: tuple[Contribution, ...]) -> float:
@@ -43,7 +33,7 @@ def unscannable(assessment: Assessment, policy: Policy) -> Opinion:
 def content_scanning(assessment: Assessment, policy: Policy) -> Opinion:
     """Fires on a blocked sender, and on a score at or above the threshold; an approved sender or address is exempt."""
     settings = policy.content_scanning
-    if not settings.enabled:
+    if not settings.enabled or assessment.connection_only:
         return NOTHING
     reasons: list[Reason] = []
     approved = approval(assessment, policy, reasons)
@@ -73,23 +63,15 @@ def _note(name: str, text: str) -> Reason:
 
 
 def approval(assessment: Assessment, policy: Policy, reasons: list[Reason]) -> str:
-    """The approved entry that counts, "" if none. An entry that matches but does not count adds a reason.
-
-    A sender is approved when every visible From address is; the entry named is that of the first.
-    """
+    """The approved entry that counts, "" if none. An entry that matches but does not count adds a reason."""
     target = policy.content_scanning.target
     address = target.approved_ips.match(assessment.sender_ip.address)
     if address:
         return f"approved_ips: {address}"
-    entries = [target.approved_senders.match(sender) for sender in assessment.header_from]
-    if not entries or not all(entries):
-        return ""
-    entry = f"approved_senders: {entries[0]}"
-    if assessment.from_aligned is True or not target.approval_requires_authentication:
-        return entry
-    why = "could not be checked for authentication" if assessment.from_aligned is None else "was not authenticated"
-    reasons.append(_note("approval-not-counted", f"{entry} did not count because the mail {why}"))
-    return ""
+    entry, why_not = approved_sender(assessment, target.approved_senders, target.approval_requires_authentication)
+    if why_not:
+        reasons.append(_note("approval-not-counted", why_not))
+    return entry
 
 
 def blocking(assessment: Assessment, policy: Policy) -> str:
@@ -102,7 +84,7 @@ def blocking(assessment: Assessment, policy: Policy) -> str:
     return ""
 
 
-FILTERS: tuple[Filter, ...] = (content_scanning, unscannable)  # of equal severity, the first decides
+FILTERS: tuple[Filter, ...] = (email_reputation, web_reputation, content_scanning, unscannable)  # of equal severity, the first decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +134,7 @@ def decide(assessment: Assessment, policy: Policy) -> Verdict:
         hits=ruling.hits,
         reasons=(*ruling.notes, *share_reasons(assessment)),
         scores=_scores(assessment),
-        thresholds={"spam": policy.content_scanning.target.threshold},
+        thresholds=_thresholds(policy),
         policy=policy.digest,
     )
 
@@ -166,8 +148,13 @@ def share_reasons(assessment: Assessment) -> tuple[Reason, ...]:
     return tuple(reasons)
 
 
+def _thresholds(policy: Policy) -> dict[str, float | int]:
+    web = policy.web_reputation
+    return {"spam": policy.content_scanning.target.threshold} | ({"web": web.target.level.threshold} if web.enabled else {})
+
+
 def _scores(assessment: Assessment) -> dict[str, float | int | str | None]:
-    judged = bool(assessment.spam) or not assessment.unscannable
+    judged = (bool(assessment.spam) or not assessment.unscannable) and not assessment.connection_only
     ratings = [url.rating for url in assessment.urls if isinstance(url.rating, int)]
     return {
         "spam": score_of(assessment.spam) if judged else "unchecked",

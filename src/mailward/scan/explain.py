@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mailward.policy import Policy
+from mailward.reputation.answer import ListAnswer, Outcome
 from mailward.scan.assessment import Assessment
 from mailward.scan.counterfactual import counterfactuals
 from mailward.scan.decide import CONTENT_SCANNING, score_of
+from mailward.scan.email_reputation import EMAIL_REPUTATION, action_of, charges
 from mailward.scan.verdict import Kind, Reason, Verdict
+from mailward.scan.web_reputation import WEB_REPUTATION
 from mailward.scan.wording import KINDS, treated
 
 _UNKNOWN = "unknown"
@@ -38,7 +42,7 @@ def explain(assessment: Assessment, verdict: Verdict, policy: Policy) -> Explana
     return Explanation(
         headline=_headline(verdict),
         facts=tuple(_facts(assessment)),
-        notes=(*_notes(verdict), *_settings(verdict, policy)),
+        notes=(*_notes(verdict), *_settings(assessment, verdict, policy)),
         contributions=tuple(reason for reason in verdict.reasons if reason.filter == CONTENT_SCANNING and reason.contribution),
         score=score_of(assessment.spam) if isinstance(score, int | float) else None,
         threshold=policy.content_scanning.target.threshold,
@@ -63,18 +67,40 @@ def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
     yield "envelope from", _UNKNOWN if assessment.mail_from is None else assessment.mail_from or "<> (a bounce)"
     yield "to", ", ".join(assessment.rcpt_to) or _UNKNOWN
     yield "subject", assessment.subject
-    yield "sender IP", assessment.sender_ip.address or _UNKNOWN
+    yield "sender IP", f"{assessment.sender_ip.address or _UNKNOWN}, standing {assessment.sender_ip.standing}"
+    if assessment.reputation:
+        yield "lists", "; ".join([_answer(answer) for answer in assessment.reputation])
     yield (
         "authentication",
         f"spf={auth.spf} dkim={auth.dkim} dmarc={auth.dmarc} arc={auth.arc}" + (f", by {auth.source}" if auth.source else ""),
     )
     yield "visible From", {True: "authenticated", False: "not authenticated", None: "not checked"}[assessment.from_aligned]
-    yield "size", f"{assessment.size} bytes, by {assessment.way_in}"
+    yield (
+        "size",
+        "the client was refused before it sent the message"
+        if assessment.connection_only
+        else f"{assessment.size} bytes, by {assessment.way_in}",
+    )
+    if assessment.urls:
+        yield "links", _links(assessment)
+    if "refusals" in assessment.extra:
+        yield "refusals", f"{assessment.extra['refusals']} connections within a minute"
     if "direction" in assessment.extra:
         yield "direction", assessment.extra["direction"]
     if assessment.findings:
         yield "findings", ", ".join(assessment.findings)
     yield "model", f"{assessment.model or 'none'}, {assessment.local_reports} local reports"
+
+
+def _links(assessment: Assessment) -> str:
+    bands = Counter(url.band for url in assessment.urls)
+    return ", ".join([f"{count} {band}" for band, count in bands.most_common()])
+
+
+def _answer(answer: ListAnswer) -> str:
+    """One list's answer in a few words."""
+    more = ", ".join(answer.codes[:5]) if answer.outcome is Outcome.LISTED else answer.why
+    return f"{answer.zone} {answer.outcome}" + (f" ({more})" if more else "")
 
 
 def _notes(verdict: Verdict) -> Iterator[str]:
@@ -83,7 +109,16 @@ def _notes(verdict: Verdict) -> Iterator[str]:
             yield reason.text
 
 
-def _settings(verdict: Verdict, policy: Policy) -> Iterator[str]:
+def _settings(assessment: Assessment, verdict: Verdict, policy: Policy) -> Iterator[str]:
+    if verdict.filter == EMAIL_REPUTATION:
+        cause = next(charges(assessment, policy)).cause
+        yield f"email_reputation.action.{cause}_action is {action_of(cause, policy.email_reputation)}"
+    if assessment.connection_only:
+        return
+    if verdict.filter == WEB_REPUTATION:
+        target = policy.web_reputation.target
+        yield f"Level {target.level.capitalize()} of Web Reputation acts on links rated below {target.level.threshold}"
+        yield f"web_reputation.action is {policy.web_reputation.action.action}"
     scanning = policy.content_scanning
     if not scanning.enabled:
         yield "Content Scanning is switched off (content_scanning.enabled)"

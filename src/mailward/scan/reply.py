@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from mailward.policy import Action, Policy
+from mailward.policy import Action, MessageAction, Policy
+from mailward.scan.assessment import Assessment
+from mailward.scan.email_reputation import EMAIL_REPUTATION, charges, refusal
 from mailward.scan.verdict import Kind, Verdict
+from mailward.scan.web_reputation import WEB_REPUTATION
 
 UNSCANNABLE = (451, "4.7.1 Message could not be examined, try again later")
 
 
-def reply(verdict: Verdict, policy: Policy) -> tuple[int, str] | None:
-    """Reply code and text for `defer`, `reject` and `disconnect`; None where the message is taken."""
-    settings = policy.content_scanning.action
-    match verdict.action:
-        case Action.DEFER:
-            return UNSCANNABLE if verdict.kind is Kind.UNSCANNABLE else (settings.defer_code, settings.defer_text)
-        case Action.REJECT | Action.DISCONNECT:
-            return settings.reject_code, settings.reject_text
-    return None
+def reply(verdict: Verdict, policy: Policy, assessment: Assessment, lookup_url: str = "") -> tuple[int, str] | None:
+    """Reply code and text for `defer`, `reject` and `disconnect`; None where the message is taken. `lookup_url`: our own look-up page."""
+    if verdict.action not in (Action.DEFER, Action.REJECT, Action.DISCONNECT):
+        return None
+    if verdict.filter == EMAIL_REPUTATION:
+        return refusal(next(charges(assessment, policy)), policy, assessment.sender_ip.address or "", lookup_url)
+    settings = action_table(verdict, policy)
+    if verdict.action is Action.DEFER:
+        return UNSCANNABLE if verdict.kind is Kind.UNSCANNABLE else (settings.defer_code, settings.defer_text)
+    return settings.reject_code, settings.reject_text
+
+
+def action_table(verdict: Verdict, policy: Policy) -> MessageAction:
+    """The texts of the filter that decided; those of Content Scanning where the filter has none."""
+    return policy.web_reputation.action if verdict.filter == WEB_REPUTATION else policy.content_scanning.action

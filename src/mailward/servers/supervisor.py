@@ -1,4 +1,4 @@
-"""The first process: binds, loads, forks, and keeps the workers alive. It touches no mail.
+"""The first process: binds, loads, forks, and keeps its children alive: workers for mail, and the services. It touches no mail.
 
 Everything large is loaded before the first fork, so that workers share its memory. Signals: SIGTERM and SIGINT drain and
 stop, SIGHUP starts new workers with what settings, policy and model say now and drains the old ones.
@@ -24,7 +24,8 @@ import structlog
 from mailward.gateway import Gateway, Settings
 from mailward.policy import DocumentError
 from mailward.quarantine import Vault
-from mailward.servers import listening, log, upkeep, worker
+from mailward.servers import children, log, upkeep, worker
+from mailward.servers.children import Slot, Sockets
 from mailward.servers.smtp.service import tls_context
 from mailward.storage import StorageError
 
@@ -35,14 +36,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 @dataclass(slots=True)
-class Worker:
-    """One child. `slot` is None for a child that is not a worker (upkeep)."""
+class Child:
+    """One process below us. A slot that is a number is a worker's: mail is served once all workers are ready."""
 
     pid: int
-    slot: int | None
+    slot: Slot
     generation: int
     started: float
-    pipe: int  # readable once the worker accepts, or is dead
+    pipe: int  # readable once it serves, or is dead
     ready: bool = False
     kill_at: float | None = None  # it was told to stop
 
@@ -62,8 +63,6 @@ class Supervisor:
     """Raises OSError, ValueError, DocumentError or StorageError with words for an administrator when it cannot start."""
 
     def __init__(self, settings: Settings, reread: Callable[[], Settings] | None) -> None:
-        if not settings.smtp.listen:
-            raise ValueError('nothing to serve: [smtp] listen is ""')
         self._log = structlog.get_logger("mailward.supervisor")
         self._reread = reread
         self._settings = settings
@@ -71,13 +70,13 @@ class Supervisor:
         _allow_descriptors()
         _prepare_folder(settings, self._log)
         tls_context(settings)  # a certificate that cannot be read stops us here, not in every worker
-        self._sockets = listening.bind(settings.smtp.listen)
+        self._sockets = children.bind(settings)
         self._gateway = Gateway.open(settings)
-        self._workers: dict[int, Worker] = {}
+        self._children: dict[int, Child] = {}
         self._generation = 1
-        self._due: list[tuple[float, int]] = []  # when which slot gets a new worker
-        self._deaths: dict[int, int] = {}  # quick deaths in a row of a slot
-        self._old: tuple[Settings, Gateway, list[socket.socket]] | None = None  # kept until the new generation serves
+        self._due: list[tuple[float, Slot]] = []  # when which slot is filled again
+        self._deaths: dict[Slot, int] = {}  # quick deaths in a row of a slot
+        self._old: tuple[Settings, Gateway, Sockets] | None = None  # kept until the new generation serves
         self._stopping = self._announced = False
         self._next_upkeep = time.monotonic() + upkeep.FIRST_SECONDS
         self._selector = selectors.DefaultSelector()
@@ -91,7 +90,8 @@ class Supervisor:
         signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
         self._selector.register(wake_read, selectors.EVENT_READ)
         self._start_generation()
-        while self._workers or not self._stopping:
+        self._look_if_ready()
+        while self._children or not self._stopping:
             for key, _ in self._selector.select(self._pause()):
                 if key.fileobj is wake_read:
                     self._signals(set(wake_read.recv(4096)))
@@ -109,22 +109,22 @@ class Supervisor:
         gc.freeze()  # what is loaded by now is never looked at by the collector again, so its pages stay shared
         self._deaths.clear()
         self._due.clear()
-        for slot in range(_count(self._settings)):
+        for slot in children.slots(self._settings):
             self._fork(slot)
 
-    def _fork(self, slot: int | None) -> None:
+    def _fork(self, slot: Slot) -> None:
         read, write = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             os.close(read)
-            self._child(slot, write)
+            self._live(slot, write)
         os.close(write)
-        self._workers[pid] = Worker(pid, slot, self._generation, time.monotonic(), read)
+        self._children[pid] = Child(pid, slot, self._generation, time.monotonic(), read)
         self._selector.register(read, selectors.EVENT_READ)
 
-    def _child(self, slot: int | None, pipe: int) -> None:
+    def _live(self, slot: Slot, pipe: int) -> None:
         """The rest of a child's life."""
         code = 1
         try:
@@ -135,45 +135,49 @@ class Supervisor:
                 signal.signal(ignored, signal.SIG_IGN)
             self._selector.close()
             self._close_old_sockets()
-            for other in self._workers.values():
+            for other in self._children.values():
                 with contextlib.suppress(OSError):
                     os.close(other.pipe)
-            if slot is None:
-                code = upkeep.run(self._settings, self._gateway, self._pid)
-            else:
-                code = worker.run(self._settings, self._gateway, self._sockets, self._pid, lambda: _tell(pipe))
+            code = children.run(slot, self._settings, self._gateway, self._sockets, self._pid, lambda: _tell(pipe))
         except BaseException:
-            self._log.exception("worker_failed", slot=slot)
+            self._log.exception("child_failed", slot=slot)
         finally:
             with contextlib.suppress(Exception):
                 sys.stderr.flush()
             os._exit(code)
 
     def _heard(self, pipe: int) -> None:
-        """A worker said it is ready, or closed its pipe by dying."""
+        """A child said it is ready, or closed its pipe by dying."""
         self._selector.unregister(pipe)
-        child = next((w for w in self._workers.values() if w.pipe == pipe), None)
+        child = next((w for w in self._children.values() if w.pipe == pipe), None)
         said = os.read(pipe, 1)
         os.close(pipe)
         if child is None:
             return
         child.pipe = -1
         child.ready = said == b"R"
-        current = [w for w in self._workers.values() if w.generation == self._generation and w.slot is not None]
-        if child.ready and len(current) == _count(self._settings) and all(w.ready for w in current):
+        self._look_if_ready()
+
+    def _look_if_ready(self) -> None:
+        """Mail is served from now on when all workers are ready. The services follow: their sockets are open already."""
+        current = [child for child in self._children.values() if child.generation == self._generation and isinstance(child.slot, int)]
+        wanted = children.workers(self._settings)
+        if len(current) == len(wanted) and all(child.ready for child in current):
             self._all_ready()
 
     def _all_ready(self) -> None:
         if self._old is not None:
             self._close_old_sockets()
             self._old = None
-            self._stop([w for w in self._workers.values() if w.generation < self._generation])
+            self._stop(
+                [child for child in self._children.values() if child.generation < self._generation and child.slot != children.UPKEEP]
+            )
             self._log.info("reloaded", policy=self._gateway.policy.digest, generation=self._generation)
         if not self._announced:
             self._announced = True
-            places = ", ".join(listening.name(s) for s in self._sockets)
-            print(f"mailward ready: SMTP on {places}, {_count(self._settings)} workers, process {self._pid}", flush=True)
-            self._log.info("ready", smtp=places, workers=_count(self._settings), policy=self._gateway.policy.digest)
+            places, count = self._sockets.places, len(children.workers(self._settings))
+            print(f"mailward ready: {places}, {count} workers, process {self._pid}", flush=True)
+            self._log.info("ready", places=places, workers=count, policy=self._gateway.policy.digest)
             _notify_systemd("READY=1")
 
     def _reap(self) -> None:
@@ -184,19 +188,19 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            child = self._workers.pop(pid, None)
+            child = self._children.pop(pid, None)
             if child is not None:
                 self._died(child, status)
 
-    def _died(self, child: Worker, status: int) -> None:
+    def _died(self, child: Child, status: int) -> None:
         if child.pipe >= 0:
             self._selector.unregister(child.pipe)
             os.close(child.pipe)
-        if child.slot is None or child.kill_at is not None or self._stopping:
+        if child.slot == children.UPKEEP or child.kill_at is not None or self._stopping:
             return
         lived = time.monotonic() - child.started
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit {os.waitstatus_to_exitcode(status)}"
-        if self._old is not None and child.generation == self._generation and not child.ready:
+        if self._old is not None and child.generation == self._generation and not child.ready and isinstance(child.slot, int):
             self._log.error("reload_failed", reason=f"a new worker died at once ({how}); the old ones stay")
             self._back_to_old()
             return
@@ -204,12 +208,14 @@ class Supervisor:
             return  # its successor is there or on its way; if that fails, `_back_to_old` replaces it
         deaths = self._deaths[child.slot] = self._deaths.get(child.slot, 0) + 1 if lived < QUICK_DEATH_SECONDS else 0
         delay = min(LAST_DELAY, FIRST_DELAY * 2 ** (deaths - 2)) if deaths > 1 else 0.0  # the first one is replaced at once
-        self._log.error("worker_died", pid=child.pid, how=how, lived_seconds=round(lived, 1), replaced_in_seconds=round(delay, 1))
+        self._log.error(
+            "child_died", slot=child.slot, pid=child.pid, how=how, lived_seconds=round(lived, 1), replaced_in_seconds=round(delay, 1)
+        )
         self._due.append((time.monotonic() + delay, child.slot))
 
-    def _stop(self, children: list[Worker]) -> None:
+    def _stop(self, going: list[Child]) -> None:
         """Ask to drain; SIGKILL follows when that takes too long."""
-        for child in children:
+        for child in going:
             if child.kill_at is None:
                 child.kill_at = time.monotonic() + KILL_SECONDS
                 _kill(child.pid, signal.SIGTERM)
@@ -218,14 +224,14 @@ class Supervisor:
 
     def _pause(self) -> float:
         """Seconds until something is due."""
-        times = [when for when, _ in self._due] + [w.kill_at for w in self._workers.values() if w.kill_at is not None]
+        times = [when for when, _ in self._due] + [w.kill_at for w in self._children.values() if w.kill_at is not None]
         return max(0.0, min([*times, self._next_upkeep, time.monotonic() + 60.0]) - time.monotonic())
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
-        for child in self._workers.values():
+        for child in self._children.values():
             if child.kill_at is not None and child.kill_at < now:
-                self._log.warning("worker_killed", pid=child.pid)
+                self._log.warning("child_killed", slot=child.slot, pid=child.pid)
                 _kill(child.pid, signal.SIGKILL)
                 child.kill_at = now + KILL_SECONDS
         if self._stopping:
@@ -236,7 +242,7 @@ class Supervisor:
             self._fork(slot)
         if now >= self._next_upkeep:
             self._next_upkeep = now + upkeep.EVERY_SECONDS
-            self._fork(None)
+            self._fork(children.UPKEEP)
 
     def _signals(self, numbers: set[int]) -> None:
         if numbers & {signal.SIGTERM, signal.SIGINT}:
@@ -246,15 +252,15 @@ class Supervisor:
 
     def _shut_down(self) -> None:
         if self._stopping:  # asked twice: now
-            for child in self._workers.values():
+            for child in self._children.values():
                 _kill(child.pid, signal.SIGKILL)
             return
         self._stopping = True
         self._log.info("stopping", seconds=worker.DRAIN_SECONDS)
         _notify_systemd("STOPPING=1")
-        for listens in self._sockets:
+        for listens in self._sockets.all:
             listens.close()
-        self._stop(list(self._workers.values()))
+        self._stop(list(self._children.values()))
 
     # Reload
 
@@ -265,11 +271,9 @@ class Supervisor:
             return
         try:
             settings = self._reread() if self._reread else self._settings
-            if not settings.smtp.listen:
-                raise ValueError('nothing to serve: [smtp] listen is ""')
             tls_context(settings)
             gateway = Gateway.open(settings)
-            sockets = self._sockets if settings.smtp.listen == self._settings.smtp.listen else listening.bind(settings.smtp.listen)
+            sockets = children.bind(settings, (self._settings, self._sockets))
         except Exception as error:  # whatever is wrong with the new, the old goes on serving
             self._log.error("reload_failed", reason=str(error), error=type(error).__name__)
             return
@@ -277,25 +281,28 @@ class Supervisor:
         self._settings, self._gateway, self._sockets = settings, gateway, sockets
         self._generation += 1
         self._start_generation()
+        self._look_if_ready()  # nobody to wait for, where no mail is served
 
     def _close_old_sockets(self) -> None:
-        for old in self._old[2] if self._old is not None else ():
-            if old not in self._sockets:
+        for old in self._old[2].all if self._old is not None else ():
+            if old not in self._sockets.all:
                 old.close()
 
     def _back_to_old(self) -> None:
         assert self._old is not None
-        self._stop([w for w in self._workers.values() if w.generation == self._generation])
-        for new in self._sockets:
-            if new not in self._old[2]:
+        self._stop([w for w in self._children.values() if w.generation == self._generation])
+        for new in self._sockets.all:
+            if new not in self._old[2].all:
                 new.close()
         self._settings, self._gateway, self._sockets = self._old
         self._old = None
-        left = [child for child in self._workers.values() if child.kill_at is None]
+        left = [child for child in self._children.values() if child.kill_at is None and child.slot != children.UPKEEP]
         for child in left:
             child.generation = self._generation
-        for slot in set(range(_count(self._settings))) - {child.slot for child in left}:
-            self._fork(slot)
+        filled = {child.slot for child in left}
+        for slot in children.slots(self._settings):
+            if slot not in filled:
+                self._fork(slot)
 
 
 def _prepare_folder(settings: Settings, logger: structlog.typing.FilteringBoundLogger) -> None:
@@ -314,11 +321,6 @@ def _allow_descriptors() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _count(settings: Settings) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return settings.workers or cores or 1
 
 
 def _tell(pipe: int) -> None:

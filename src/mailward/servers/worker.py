@@ -24,7 +24,7 @@ def run(settings: Settings, gateway: Gateway, sockets: list[socket.socket], supe
     """Serve until SIGTERM, then drain. `ready` is called when connections are accepted. Returns the exit code."""
     if not die_with(supervisor):
         return 0
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(settings, gateway, sockets, ready))
         signal.alarm(CLOSE_SECONDS)  # whatever hangs from here on, the process ends
     gateway.close()
@@ -52,7 +52,7 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.sock
     service.close()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop where it is present, else asyncio's own."""
     try:
         import uvloop

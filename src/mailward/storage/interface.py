@@ -51,6 +51,7 @@ class Report:
     who: str
     features: bytes
     undone: float | None = None
+    sender_ip: str = ""  # "" where it is not known, or the report is older than the notion
 
 
 class Storage(Protocol):
@@ -89,7 +90,7 @@ class Storage(Protocol):
     def rollback(self, n: int, who: str, now: float) -> int:
         """Put version `n` in force again, as a new version; returns the new number."""
 
-    def add_report(self, kind: str, message_id: str, features: bytes, who: str, time: float) -> int: ...
+    def add_report(self, kind: str, message_id: str, features: bytes, who: str, time: float, sender_ip: str = "") -> int: ...
 
     def undo_report(self, id: int, time: float) -> bool:
         """Whether the report was there and counted until now."""

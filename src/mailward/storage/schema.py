@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-VERSION = 1
+VERSION = 2
+MIGRATIONS = {2: ("ALTER TABLE reports ADD COLUMN sender_ip VARCHAR(45) NOT NULL DEFAULT ''",)}  # by the version they lead to
 
 metadata = MetaData()
 
@@ -48,5 +49,6 @@ reports = Table(
     Column("who", Text, nullable=False),
     Column("features", LargeBinary, nullable=False),
     Column("undone", Float),
+    Column("sender_ip", String(45), nullable=False, server_default=""),  # whom the report is about, "" where that is not known
     sqlite_autoincrement=True,
 )

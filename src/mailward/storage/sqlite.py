@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mailward.storage.interface import PolicyVersion, Record, Report, StorageError
 from mailward.storage.records import from_row, to_row
-from mailward.storage.schema import VERSION, metadata, policies, records, reports
+from mailward.storage.schema import MIGRATIONS, VERSION, metadata, policies, records, reports
 
 BUSY_MS = 10_000  # how long a write waits for another process
 PAGE = 500  # records read at once
@@ -50,7 +50,7 @@ class SqliteStorage:
         return engine
 
     def _prepare(self, connection: Connection) -> None:
-        """Check the version of the tables, or make them."""
+        """Check the version of the tables, bring older ones up to date, or make them."""
         found = _version(connection)
         if found == VERSION:
             return
@@ -61,6 +61,9 @@ class SqliteStorage:
             )
         if found == 0 and connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one():
             raise StorageError(f"{self._path} is a database, but not one of mailward's. Name another file.")
+        for version in range(found + 1, VERSION + 1) if found else ():
+            for statement in MIGRATIONS[version]:
+                connection.execute(text(statement))
         metadata.create_all(connection)
         connection.execute(text(f"PRAGMA user_version = {VERSION}"))
 
@@ -158,8 +161,8 @@ class SqliteStorage:
             raise StorageError(f"There is no policy number {n}. `mailward policy history` lists them.")
         return self.save_policy(version.toml, who, f"rollback to {n}", now)
 
-    def add_report(self, kind: str, message_id: str, features: bytes, who: str, time: float) -> int:
-        values = {"time": time, "kind": kind, "message_id": message_id, "who": who, "features": features}
+    def add_report(self, kind: str, message_id: str, features: bytes, who: str, time: float, sender_ip: str = "") -> int:
+        values = {"time": time, "kind": kind, "message_id": message_id, "who": who, "features": features, "sender_ip": sender_ip}
         return int(self._write(lambda connection: connection.execute(insert(reports).values(values).returning(reports.c.id)).scalar_one()))
 
     def undo_report(self, id: int, time: float) -> bool:
@@ -183,7 +186,7 @@ class SqliteStorage:
 
     def _report_rows(self, query: Any) -> list[Report]:
         rows = self._read(lambda connection: connection.execute(query).all())
-        return [Report(row.id, row.time, row.kind, row.message_id, row.who, row.features, row.undone) for row in rows]
+        return [Report(row.id, row.time, row.kind, row.message_id, row.who, row.features, row.undone, row.sender_ip) for row in rows]
 
     def expire(self, before: float) -> int:
         old = select(records.c.id).where(records.c.time < before).limit(EXPIRE_AT_ONCE)

@@ -30,6 +30,11 @@ class Path:
         """The value of a parameter, "" when it has none, None when it is not there."""
         return next((value or "" for key, value in self.parameters if key == name), None)
 
+    def line(self, keyword: str, *, keep_size: bool = True) -> str:
+        """MAIL or RCPT as it goes to the next hop."""
+        words = [f"{name}={value}" if value is not None else name for name, value in self.parameters if keep_size or name != "SIZE"]
+        return " ".join((f"{keyword}:<{self.address}>", *words))
+
 
 def parse(line: bytes) -> Command:
     """Split a line. Raises `SyntaxProblem` when it has control characters or is not UTF-8."""

@@ -15,6 +15,8 @@ from mailward.gateway import Judgement
 from mailward.gateway.marking import mark
 from mailward.message import Envelope
 from mailward.policy import Action
+from mailward.reputation.answer import IpReputation
+from mailward.scan.email_reputation import EMAIL_REPUTATION
 from mailward.scan.reply import reply as words_of_refusal
 from mailward.scan.verdict import main_reason
 from mailward.servers.smtp import replies
@@ -37,6 +39,7 @@ class Mail:
     smtputf8: bool
     tls: bool
     seconds: float  # it took to arrive
+    reputation: IpReputation | None = None  # of the client, where it was asked for before
 
     def envelope(self) -> Envelope:
         return Envelope(
@@ -65,8 +68,8 @@ async def dispose(mail: Mail, hop: NextHop, service: Service, gone: Callable[[],
     """
     started = time.perf_counter()
     try:
-        judgement = await service.judge(mail.raw, mail.envelope())
-        action = effective(judgement.verdict.action, service.settings.before_queue)
+        judgement = await service.judge(mail.raw, mail.envelope(), mail.reputation)
+        action = effective(judgement, service.settings.before_queue)
         done = Done(replies.FAILED, "client_gone") if gone() else await _act(action, mail, judgement, hop, service)
     except Exception as error:  # whatever failed, the sender keeps the message
         service.log.exception("message_failed", client=mail.client.address, error=str(error))
@@ -79,9 +82,14 @@ async def dispose(mail: Mail, hop: NextHop, service: Service, gone: Callable[[],
     return done.reply
 
 
-def effective(action: Action, before_queue: bool) -> Action:
-    """The action that can be done here: behind a queue a refusal would bounce, so it is held instead."""
-    return action if before_queue else action.without_refusal()
+def effective(judgement: Judgement, before_queue: bool) -> Action:
+    """The action that can be done here: where a refusal would bounce, the message is held instead.
+
+    That is so behind a queue, and for a listed sender whose mail a hop of ours brought: it would be the hop that is refused.
+    """
+    verdict = judgement.verdict
+    refusable = before_queue and not (judgement.assessment.relayed and verdict.filter == EMAIL_REPUTATION)
+    return verdict.action if refusable else verdict.action.without_refusal()
 
 
 async def _act(action: Action, mail: Mail, judgement: Judgement, hop: NextHop, service: Service) -> Done:
@@ -128,7 +136,8 @@ async def _hold(mail: Mail, judgement: Judgement, service: Service) -> Done:
 
 def _refusal(judgement: Judgement, service: Service, *, close: bool = False) -> Reply:
     """The policy's words, and the id by which an administrator finds the message. The reasons are not for spammers to read."""
-    code, text = words_of_refusal(judgement.verdict, service.gateway.policy) or (550, "5.7.1 Refused by policy")
+    said = words_of_refusal(judgement.verdict, service.gateway.policy, judgement.assessment, service.lookup_url)
+    code, text = said or (550, "5.7.1 Refused by policy")
     return reply(f"{code} {text} [{judgement.assessment.id}]", close=close)
 
 
@@ -167,6 +176,9 @@ def _log(service: Service, mail: Mail, judgement: Judgement, action: Action, don
         verdict=verdict.kind,
         action=action,
         filter=verdict.filter,
+        entry=verdict.entry,
+        sender_ip=assessment.sender_ip.address,
+        standing=assessment.sender_ip.standing,
         scores=verdict.scores,
         reason=main_reason(verdict),
         outcome=done.outcome,

@@ -12,5 +12,6 @@ ROOM_BYTES = 512 << 20  # octets of unfinished messages one worker holds for all
 PROXY_SECONDS = 10  # for the PROXY protocol header, which is the first thing sent
 THREAD_BYTES = 64 << 10  # a message longer than this is judged in a thread, so that it does not hold up the others
 BYTES_PER_SECOND = 16 << 10  # slowest next hop waited for: adds to the time-out for a long message
+SHOWN = 320  # characters of an address that are remembered (RFC 3696 erratum 1690)
 REPLY_TEXT = 400  # characters of our own text in one reply line; RFC 5321 4.5.3.1.5 allows 512 with code and CRLF
 CONNECT_SECONDS = 30  # to connect to the next hop; a client waits for us meanwhile

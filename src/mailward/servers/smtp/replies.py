@@ -60,4 +60,6 @@ NO_NEXT_HOP = reply("451 4.4.1 No next hop is set here ([smtp] next_hop), the me
 CANNOT_HOLD = reply("452 4.3.1 The quarantine cannot be written (disk full?), try again later")
 FAILED = reply("451 4.3.0 Something failed here, the message was not accepted; see the log")
 NO_PROXY_HEADER = reply("550 5.7.1 This port wants a PROXY protocol header from a trusted address first", close=True)
+SHUT = reply("503 5.5.1 You are not let in, see the greeting; only QUIT is left")
+SENDER_OK = reply("250 2.1.0 Ok")
 NOT_TRUSTED = reply("550 5.7.1 You are not in trusted_proxies")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections import Counter
 
@@ -12,7 +11,7 @@ from mailward.servers.smtp import replies
 from mailward.servers.smtp.client import Client, canonical
 from mailward.servers.smtp.connection import Connection
 from mailward.servers.smtp.replies import Reply
-from mailward.servers.smtp.service import Service
+from mailward.servers.smtp.service import Service, client_group
 from mailward.servers.smtp.session import Session
 
 REST_SECONDS = 0.5  # without accepting after the system refused (no file descriptors left)
@@ -98,12 +97,12 @@ class SmtpServer:
         settings = self._service.settings
         if len(self._sessions) >= settings.max_connections:
             return replies.TOO_MANY
-        if self._clients[_group(client.address)] >= settings.max_connections_per_client and not self._service.trusts(client.address):
+        if self._clients[client_group(client.address)] >= settings.max_connections_per_client and not self._service.trusts(client.address):
             return replies.TOO_MANY_YOURS
         return None
 
     def _begin(self, connection: Connection, client: Client) -> None:
-        group = _group(client.address)
+        group = client_group(client.address)
         self._clients[group] += 1
         task = self._loop.create_task(Session(connection, client, self._service).run())
         self._sessions[task] = connection
@@ -130,10 +129,3 @@ def _peer(address: tuple[str, int] | tuple[str, int, int, int]) -> str | None:
     with contextlib.suppress(ValueError, IndexError):
         return canonical(address[0].partition("%")[0])
     return None
-
-
-def _group(address: str | None) -> str:
-    """What counts as one client: a v4 address, or a v6 /64, which one customer has."""
-    if address is None or ":" not in address:
-        return address or ""
-    return str(ipaddress.ip_network(f"{address}/64", strict=False))

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from mailward.gateway import Gateway, Judgement, Settings
+from mailward.gateway.refusals import MINUTE, Refusals
 from mailward.gateway.settings import host_and_port
 from mailward.message import Envelope
 from mailward.quarantine import Vault
+from mailward.reputation.answer import IpReputation
 from mailward.scan.verdict import main_reason
 from mailward.servers.smtp import limits
 from mailward.servers.smtp.client import Client
 from mailward.servers.smtp.connection import Room
 from mailward.servers.smtp.nexthop import Capabilities, NextHop
+from mailward.servers.smtp.replies import Reply
 
 CAPABILITIES_SECONDS = 60.0  # how long what the next hop offered is believed without asking again
 JUDGING_THREADS = 2  # for long messages; more would only fight for the interpreter
 WRITING_THREADS = 4  # for the quarantine; they mostly wait for the disk
+
+Result = TypeVar("Result")
 
 
 class Service:
@@ -42,6 +49,9 @@ class Service:
         self._capabilities: Capabilities | None = None
         self._learned = float("-inf")
         self.room = Room(max(limits.ROOM_BYTES, 2 * self.settings.max_size))
+        self._refusals = Refusals(gateway)
+        self._sweeping = False
+        self.lookup_url = settings.reputation.lookup_url
         self._judging = ThreadPoolExecutor(JUDGING_THREADS, "judge")
         self._writing = ThreadPoolExecutor(WRITING_THREADS, "vault")
 
@@ -66,11 +76,47 @@ class Service:
         """Whether that address may tell us who the real client is."""
         return address is not None and bool(self.settings.trusted_proxies.match(address))
 
-    async def judge(self, raw: bytes, envelope: Envelope) -> Judgement:
-        """Judge a message, a long one beside the others."""
-        if len(raw) <= limits.THREAD_BYTES:
-            return self.gateway.judge(raw, envelope)
-        return await asyncio.get_running_loop().run_in_executor(self._judging, self.gateway.judge, raw, envelope)
+    async def judge(self, raw: bytes, envelope: Envelope, known: IpReputation | None = None) -> Judgement:
+        """Judge a message, a long one beside the others. `known`: what was found out about the client already."""
+        long = len(raw) > limits.THREAD_BYTES
+        arrived = await self._beside(self.gateway.read, raw, envelope) if long else self.gateway.read(raw, envelope)
+        address = arrived.source.address
+        reputation = known if known is not None and known.address == address else await self.gateway.ask(address)
+        return await self._beside(self.gateway.conclude, arrived, reputation) if long else self.gateway.conclude(arrived, reputation)
+
+    async def _beside(self, work: Callable[..., Result], *given: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._judging, work, *given)
+
+    def refused(self, client: Client, judgement: Judgement, said: Reply, fates: dict[str, str], *, tls: bool) -> None:
+        """Remember a client that was not let in, with one wide event; its repeats within a minute share a record."""
+        id, times = self._refusals.add(client_group(client.address), judgement, fates)
+        if not self._sweeping:
+            self._sweeping = True
+            asyncio.get_running_loop().call_later(MINUTE, self._sweep)
+        facts, verdict = judgement.assessment, judgement.verdict
+        self.log.info(
+            "refused",
+            id=id,
+            times=times,
+            client=client.address,
+            helo=client.helo,
+            tls=tls,
+            mail_from=facts.mail_from,
+            rcpt_to=list(fates)[:10],
+            recipients=len(fates),
+            verdict=verdict.kind,
+            action=verdict.action,
+            filter=verdict.filter,
+            entry=verdict.entry,
+            standing=facts.sender_ip.standing,
+            reason=main_reason(verdict),
+            reply=f"{said.code} {said.text}"[:200],
+        )
+
+    def _sweep(self) -> None:
+        self._sweeping = self._refusals.sweep()
+        if self._sweeping:
+            asyncio.get_running_loop().call_later(MINUTE, self._sweep)
 
     async def hold(self, raw: bytes, envelope: Envelope, judgement: Judgement, **more: Any) -> None:
         """Put a message into the quarantine under its record's id; it is on disk on return. Raises OSError."""
@@ -91,8 +137,16 @@ class Service:
         await asyncio.get_running_loop().run_in_executor(self._writing, write)
 
     def close(self) -> None:
+        self._refusals.sweep(everything=True)
         self._judging.shutdown(wait=False)
         self._writing.shutdown(wait=False)
+
+
+def client_group(address: str | None) -> str:
+    """What counts as one client: a v4 address, or a v6 /64, which one customer has."""
+    if address is None or ":" not in address:
+        return address or ""
+    return str(ipaddress.ip_network(f"{address}/64", strict=False))
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
+from mailward.policy.addresses import canonical_address
 from mailward.servers.smtp import limits, replies
+from mailward.servers.smtp.admission import Admission
 from mailward.servers.smtp.client import XCLIENT, XFORWARD, BadAttribute, Client, from_proxy_header, told
 from mailward.servers.smtp.commands import Command, Path, SyntaxProblem, parse, parse_path
 from mailward.servers.smtp.connection import BareNewline, Connection, Gone, Interrupted, LineTooLong, NoRoom, TooBig
@@ -27,6 +29,8 @@ class Transaction:
     sender: Path
     recipients: list[Path] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)  # what the next hop said to each recipient, refused ones too
+    refused: dict[str, str] = field(default_factory=dict)  # what we said to recipients that a listed client may not reach
+    begun: bool = True  # the next hop was told
 
 
 class Session:
@@ -37,6 +41,8 @@ class Session:
         self._peer = client  # who is connected
         self._client = client  # who it is meant to be, once a proxy told us
         self._service = service
+        self._admission = Admission(service)
+        self._shut = False  # greeted with 554: nothing but QUIT is answered
         self._trusted = service.trusts(client.address)
         self._hop: NextHop | None = None
         self._offered = Capabilities()
@@ -73,6 +79,7 @@ class Session:
             self._service.log.exception("session_failed", client=self._client.address, error=str(error))
             await self._last_word(reply("421 4.3.0 Something failed here, try again", close=True))
         finally:
+            self._note_refused()
             if self._hop is not None:
                 await self._hop.quit()
             self._connection.close()
@@ -86,8 +93,13 @@ class Session:
                 return False
             self._client = client
             self._trusted = self._service.trusts(client.address)  # it is the client who talks from here on, not the proxy
-        await self._send(self._greeting())
-        return True
+        refusal = await self._admission.ask(self._client) if self._admission.at_greeting else None
+        greeting = self._greeting() if refusal is None else refusal.greeting
+        if refusal is not None:
+            self._admission.note(self._client, None, {}, tls=False)
+        self._shut = refusal is not None
+        await self._send(greeting)
+        return not greeting.close
 
     def _greeting(self) -> Reply:
         return reply(f"220 {self._service.hostname} ESMTP mailward")
@@ -122,6 +134,9 @@ class Session:
         if action is None:
             self._bad += 1
             return reply("500 5.5.1 Command not known")
+        if self._shut and command.verb != "QUIT":
+            self._bad += 1
+            return replies.SHUT
         self._idle += command.verb not in ("RCPT", "DATA")
         return await action(command.argument)
 
@@ -222,7 +237,10 @@ class Session:
             return reply("553 5.6.7 The address is not ASCII, and SMTPUTF8 was not asked for")
         if not self._service.has_next_hop:
             return replies.NO_NEXT_HOP
-        return await self._begin(path)
+        if await self._admission.ask(self._client) is None:
+            return await self._begin(path)
+        self._mail = Transaction(path, begun=False)  # the next hop hears of it only when somebody may be reached
+        return replies.SENDER_OK
 
     def _check_parameters(self, path: Path, known: frozenset[str]) -> None:
         """Refuse what the next hop would not understand."""
@@ -241,15 +259,16 @@ class Session:
             if not _covers(hop.capabilities, path):
                 self._offered = hop.capabilities
                 return reply("451 4.3.0 The next hop has changed what it offers, say EHLO again")
-            answer = await hop.mail(_argument("FROM", path, keep_size=hop.capabilities.size is not None))
+            answer = await hop.mail(path.line("FROM", keep_size=hop.capabilities.size is not None))
         except NextHopFailed as failure:
             return failure.reply
         if answer.positive:
-            self._mail = Transaction(path)
+            self._mail = self._mail or Transaction(path)
+            self._mail.begun = True
         return answer
 
     async def _rcpt_to(self, argument: str) -> Reply:
-        if self._mail is None or self._hop is None:
+        if self._mail is None:
             return reply("503 5.5.1 Say MAIL first")
         path = parse_path(argument, "TO")
         self._check_parameters(path, DSN_RCPT if self._offered.dsn else frozenset())
@@ -257,8 +276,17 @@ class Session:
             return reply("452 4.5.3 Too many recipients")
         if not path.address.isascii() and self._mail.sender.get("SMTPUTF8") is None:
             return reply("553 5.6.7 The address is not ASCII, and SMTPUTF8 was not asked for")
+        self._admission.trapped(self._client, canonical_address(path.address), self._mail.sender.address)
+        refused = self._admission.refuses(path.address)
+        if refused is not None:
+            self._idle += 1
+            self._mail.refused[path.address[: limits.SHOWN]] = f"{refused.code} {refused.text}"
+            return refused
+        if not self._mail.begun and not (answer := await self._begin(self._mail.sender)).positive:
+            return answer
+        assert self._hop is not None
         try:
-            answer = await self._hop.recipient(_argument("TO", path))
+            answer = await self._hop.recipient(path.line("TO"))
         except NextHopFailed as failure:
             return failure.reply
         self._mail.answers[path.address] = f"{answer.code} {answer.text}"
@@ -303,6 +331,7 @@ class Session:
             smtputf8=mail.sender.get("SMTPUTF8") is not None,
             tls=self._connection.tls is not None,
             seconds=seconds,
+            reputation=self._admission.reputation,
         )
         return await dispose(whole, self._hop, self._service, lambda: self._connection.gone)
 
@@ -331,12 +360,21 @@ class Session:
 
     async def _reset(self) -> None:
         """Forget the message under way, here and at the next hop."""
+        self._note_refused()
         self._mail = None
         if self._hop is not None:
             await self._hop.reset()
 
+    def _note_refused(self) -> None:
+        """Write down who was refused in the message under way."""
+        mail = self._mail
+        if mail is not None and mail.refused:
+            self._admission.note(self._client, mail.sender.address, dict(mail.refused), tls=self._connection.tls is not None)
+            mail.refused.clear()
+
     async def _now_for(self, client: Client) -> None:
         """From now on speak for that client. A next hop that was told of another one has to be told anew."""
+        self._note_refused()
         if self._hop is not None and client != self._client:
             await self._hop.quit()
             self._hop = None
@@ -351,12 +389,6 @@ def _covers(offered: Capabilities, path: Path) -> bool:
         and (offered.smtputf8 or "SMTPUTF8" not in names)
         and (offered.dsn or not names & DSN_MAIL)
     )
-
-
-def _argument(keyword: str, path: Path, *, keep_size: bool = True) -> str:
-    """MAIL or RCPT as it goes to the next hop."""
-    words = [f"{name}={value}" if value is not None else name for name, value in path.parameters if keep_size or name != "SIZE"]
-    return " ".join((f"{keyword}:<{path.address}>", *words))
 
 
 def _with_attributes(client: Client, verb: str, argument: str) -> Client:

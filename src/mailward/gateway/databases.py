@@ -1,0 +1,40 @@
+"""Our own reputation databases, as the settings name them: for the control process, the console and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mailward.gateway.settings import Settings
+from mailward.policy import Policy
+from mailward.reputation.address import Source
+from mailward.reputation.ip.keeper import Keeper
+from mailward.reputation.ip.levels import NETWORKS_FROM
+from mailward.reputation.ip.protected import Protected
+from mailward.reputation.ip.refresh import refresh_forever
+from mailward.reputation.ip.standard import StandardDatabase
+
+
+def protected(settings: Settings) -> Protected:
+    """The big mail senders and the operator's own networks."""
+    return Protected(settings.reputation.protected_networks.networks())
+
+
+def standard_database(settings: Settings) -> StandardDatabase:
+    return StandardDatabase(settings.reputation_folder, settings.snapshots_folder, protected(settings))
+
+
+def keeper(settings: Settings, policy: Policy) -> Keeper:
+    """The keeper of the dynamic database; our own hops are never listed. Raises Busy and OSError, as it does."""
+    hops, proxies = policy.organisation.gateway_networks, settings.smtp.trusted_proxies
+    level = max(settings.reputation.level, policy.email_reputation.target.dynamic_level)
+
+    def ours(source: Source) -> bool:
+        return hops.match(str(source)) is not None or proxies.match(str(source)) is not None
+
+    folder, snapshots = settings.reputation_folder, settings.snapshots_folder
+    return Keeper(folder, snapshots, standard_database(settings), protected(settings), ours, networks=level >= NETWORKS_FROM)
+
+
+async def refresh_lists(settings: Settings, stop: asyncio.Event) -> None:
+    """Fetch the lists that the settings name, until `stop`."""
+    await refresh_forever(standard_database(settings), settings.reputation.list_sources, stop)

@@ -1,0 +1,119 @@
+"""The control process: keeps the reputation databases, refreshes lists, probes DNS lists, serves the console. One a machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+
+import structlog
+import uvicorn
+
+from mailward.console import app
+from mailward.gateway import Gateway, Settings, databases
+from mailward.gateway.probes import probe_forever
+from mailward.policy import Policy
+from mailward.policy.dnsbl import ListEntry
+from mailward.reputation.ip.keeper import Busy, Keeper
+from mailward.reputation.ip.standard import StandardDatabase
+from mailward.servers import listening
+from mailward.servers.sharing import share_forever
+from mailward.servers.worker import die_with
+
+IDLE_SECONDS = 0.5  # between two looks for new evidence
+STANDARD_SECONDS = 5.0  # between two looks for changes of the standard database
+AGAIN_SECONDS = 5.0  # before something that failed is tried again
+
+log = structlog.get_logger("mailward.control")
+
+
+def run(settings: Settings, gateway: Gateway, sockets: list[socket.socket], supervisor: int, ready: Callable[[], None]) -> int:
+    """Serve until SIGTERM. `ready` is called when the duties are taken up. Returns the exit code."""
+    if not die_with(supervisor):
+        return 0
+    asyncio.run(_serve(settings, gateway, sockets, ready))
+    return 0
+
+
+async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    policy = gateway.policy
+    duties: dict[str, Callable[[asyncio.Event], Awaitable[object]]] = {
+        "keeper": partial(keep, settings, policy),
+        "lists": partial(databases.refresh_lists, settings),
+        "probes": partial(probe_forever, settings, partial(_foreign_lists, policy)),
+        "sharing": partial(share_forever, settings),
+    }
+    if sockets:
+        duties["console"] = partial(_console, settings, sockets)
+    ready()
+    await asyncio.gather(*[_again_and_again(name, duty, stop) for name, duty in duties.items()])
+
+
+async def _again_and_again(name: str, duty: Callable[[asyncio.Event], Awaitable[object]], stop: asyncio.Event) -> None:
+    """One duty that fails is taken up again; the others go on meanwhile."""
+    while not stop.is_set():
+        try:
+            await duty(stop)
+        except Exception as error:
+            log.exception("duty_failed", duty=name, error=str(error), again_in_seconds=AGAIN_SECONDS)
+        await pause(stop, AGAIN_SECONDS)
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, but no longer than until we are told to stop."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+def _foreign_lists(policy: Policy) -> tuple[ListEntry, ...]:
+    target = policy.email_reputation.target
+    return (*target.standard_lists.lists(), *target.dynamic_lists.lists())
+
+
+async def keep(settings: Settings, policy: Policy, stop: asyncio.Event) -> None:
+    """Learn, publish, save. While another process has the lock (a command, or our predecessor) its turn is waited for."""
+    standard = databases.standard_database(settings)
+    while not stop.is_set():
+        try:
+            keeper = databases.keeper(settings, policy)
+        except Busy:
+            await pause(stop, IDLE_SECONDS)
+            continue
+        with keeper:
+            await _catch_up(keeper, standard, stop)
+
+
+async def _catch_up(keeper: Keeper, standard: StandardDatabase, stop: asyncio.Event) -> None:
+    looked = float("-inf")
+    while not stop.is_set():
+        if time.monotonic() - looked >= STANDARD_SECONDS:
+            looked = time.monotonic()
+            await asyncio.to_thread(standard.publish_if_due, time.time())
+        if not await asyncio.to_thread(keeper.catch_up):
+            await pause(stop, IDLE_SECONDS)
+    keeper.save(time.time())
+
+
+class _Server(uvicorn.Server):
+    """Signals are the business of the process, not of the pages."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _console(settings: Settings, sockets: list[socket.socket], stop: asyncio.Event) -> None:
+    server = _Server(app.config(settings))
+    log.info("console", places=[listening.name(each) for each in sockets])
+    serving = asyncio.ensure_future(server.serve(sockets=[each.dup() for each in sockets]))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    await serving

@@ -1,0 +1,1 @@
+"""Our zones on the network: UDP, TCP, zone transfers and notices to secondaries."""
