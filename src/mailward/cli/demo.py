@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 WIDE = 130  # columns from which the subjects fit too
 HOST = "127.0.0.1"
+BESIDE = {"SMTP": 0, "DNS": 28, "console": 55}  # ports, counted from that of SMTP: 2525, 2553, 2580
 START_SECONDS = 20.0  # a first start on a slow disk
 STORED_SECONDS = 10.0  # the records of the samples are written in the background
 STOP_SECONDS = 15.0
@@ -39,6 +40,9 @@ POLICY = """\
 [organisation]
 internal_domains = ["example.org", "*.example.org"]
 trusted_authserv_ids = ["mx.example.org"]
+
+[email_reputation.evidence]
+learn = false  # the samples come again with every start: their senders would soon be listed
 """
 
 _ADDED_AT_DELIVERY = re.compile(rb"^(?:Return-Path|Delivered-To):[^\n]*\n", re.MULTILINE)
@@ -66,7 +70,9 @@ class Sent:
 
 def demo(
     state: Annotated[Path, typer.Option("--state", metavar="DIR", help="Where everything is kept.")] = Path(".state"),
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The SMTP port.")] = 2525,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535 - 55, help="The SMTP port; DNS and console are 28 and 55 above it.")
+    ] = 2525,
     once: Annotated[bool, typer.Option("--once", help="Stop after the table.")] = False,
 ) -> None:
     """Start a gateway with a stand-in mail server behind it, send the sample messages through, and serve until interrupted."""
@@ -190,6 +196,7 @@ def closing_words(state: Path, port: int, sink: Sink, sent: list[Sent]) -> list[
     lines = [
         "",
         f"SMTP gateway   {HOST}:{port}",
+        f"reputation     DNS zones on {HOST}:{port + BESIDE['DNS']}, look-up page http://{HOST}:{port + BESIDE['console']}/lookup",
         f"next hop       {HOST}:{sink.port}, a stand-in that takes every message and keeps none; it has {sink.taken} so far",
         f"state          {_short(state)} (database, quarantine, settings in demo.toml, log in serve.log)",
         "",
@@ -208,10 +215,12 @@ def _short(path: Path) -> str:
 
 
 def _claim(port: int) -> None:
-    problem = cannot_bind(HOST, port)
-    if problem:
-        hint = f"`ss -ltnp 'sport = :{port}'` names the program that has it. Stop it, or take another port: make run PORT={port + 100}"
-        raise Trouble(f"the SMTP port {HOST}:{port} cannot be opened: {problem}", hint)
+    for name, beside in BESIDE.items():
+        problem = cannot_bind(HOST, port + beside)
+        if problem:
+            which = f"`ss -ltnp 'sport = :{port + beside}'` names the program that has it."
+            hint = f"{which} Stop it, or take other ports: make run PORT={port + 100}"
+            raise Trouble(f"the {name} port {HOST}:{port + beside} cannot be opened: {problem}", hint)
 
 
 @dataclass(slots=True)
@@ -247,7 +256,8 @@ def running_gateway(state: Path, port: int, next_hop: int) -> Iterator[subproces
     """Run `mailward serve` until the block ends."""
     config = state / "demo.toml"
     config.write_text(
-        f'[state]\nfolder = "."\n\n[smtp]\nlisten = "{HOST}:{port}"\nnext_hop = "{HOST}:{next_hop}"\nhostname = "gateway.example.org"\n'
+        f'[state]\nfolder = "."\n\n[smtp]\nlisten = "{HOST}:{port}"\nnext_hop = "{HOST}:{next_hop}"\nhostname = "gateway.example.org"\n\n'
+        f'[dns]\nlisten = "{HOST}:{port + BESIDE["DNS"]}"\n\n[console]\nlisten = "{HOST}:{port + BESIDE["console"]}"\n'
     )
     _first_policy(config)
     with (state / "serve.log").open("ab") as log:

@@ -42,7 +42,7 @@ class Symptom:
 
 
 def doctor(config: ConfigFile = None, state: StateFolder = None, as_json: AsJson = False) -> None:
-    """Check settings, storage, policy, model, quarantine and ports. Exit status 1 when something is broken."""
+    """Check settings, storage, policy, model, quarantine, ports and DNS lists. Exit status 1 when something is broken."""
     symptoms = list(_examine(config, state))
     for symptom in symptoms:
         print(json.dumps(asdict(symptom)) if as_json else _shown(symptom))
@@ -71,6 +71,10 @@ def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
         ("quarantine", _quarantine),
         ("smtp", _smtp),
         ("next hop", _next_hop),
+        ("DNS lists", _dns_lists),
+        ("databases", _databases),
+        ("dns", _dns),
+        ("console", _console),
     )
     for what, look in looks:
         try:
@@ -190,6 +194,97 @@ def _next_hop(settings: Settings) -> Iterator[Symptom]:
     else:
         found = f"{settings.smtp.next_hop} " + (f"answers: {greeting}" if greeting else "does not answer")
         yield Symptom(Grade.BROKEN, "next hop", found, "Start that server or mend [smtp] next_hop; until then mail is answered 451.")
+
+
+def _dns_lists(settings: Settings) -> Iterator[Symptom]:
+    """The foreign lists the policy names: as the running service last found them, else probed now."""
+    import asyncio
+
+    from mailward.gateway.gateway import plan_of, stored_policy
+    from mailward.gateway.probes import current_states
+
+    plan = plan_of(stored_policy(settings))
+    if plan is None:
+        yield Symptom(Grade.OK, "DNS lists", "the policy asks none but our own")
+        return
+    for zone, state in asyncio.run(current_states(settings, (*plan.standard, *plan.dynamic))).items():
+        if state.works:
+            yield Symptom(Grade.OK, "DNS lists", f"{zone} works, {'v4 and v6' if state.v6 else 'v4 only'}")
+        else:
+            yield Symptom(Grade.WARNING, "DNS lists", f"{zone} is switched off: {state.why}", state.remedy)
+
+
+def _databases(settings: Settings) -> Iterator[Symptom]:
+    """Our own reputation databases: what is published, and the lists they are made of."""
+    from mailward.gateway.databases import standard_database
+    from mailward.reputation.ip.refresh import read_states
+    from mailward.reputation.snapshot import DYNAMIC_FILE, STANDARD_FILE, SnapshotError, Table
+
+    for zone, name in ((settings.reputation.standard_zone, STANDARD_FILE), (settings.reputation.dynamic_zone, DYNAMIC_FILE)):
+        try:
+            table = Table.open(settings.snapshots_folder / name)
+        except SnapshotError as error:
+            yield Symptom(Grade.WARNING, "databases", str(error), "Restart `mailward serve`: it writes the file anew.")
+            continue
+        yield Symptom(Grade.OK, "databases", f"{zone}: {len(table):,} entries" if table.serial else f"{zone}: made when first needed")
+    database = standard_database(settings)
+    for kept in database.lists():
+        if kept.defect:
+            yield Symptom(
+                Grade.WARNING, "databases", f"{kept.name}: {kept.defect}", f"Import it again, or `mailward reputation remove {kept.name}`."
+            )
+    for name, state in read_states(database).items():
+        if state.failure:
+            yield Symptom(Grade.WARNING, "databases", f"{name} could not be fetched: {state.failure}", "The last good copy stays in force.")
+
+
+def _dns(settings: Settings) -> Iterator[Symptom]:
+    def answer(host: str, port: int) -> str:
+        import dns.exception
+        import dns.message
+        import dns.query
+
+        try:
+            heard = dns.query.udp(dns.message.make_query(settings.reputation.standard_zone, "SOA"), host, CONNECT_SECONDS, port)
+        except (OSError, dns.exception.DNSException):
+            return ""
+        return f"answers {settings.reputation.standard_zone}" if heard.answer else ""
+
+    yield from _service("dns", settings.dns.listen, answer)
+
+
+def _console(settings: Settings) -> Iterator[Symptom]:
+    def answer(host: str, port: int) -> str:
+        import http.client
+
+        connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+        try:
+            connection.request("GET", "/lookup")
+            return "answers" if b"mailward" in connection.getresponse().read(10_000) else ""
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            connection.close()
+
+    yield from _service("console", settings.console.listen, answer)
+
+
+def _service(name: str, place: str, answer: Callable[[str, int], str]) -> Iterator[Symptom]:
+    """A port that is free for `serve`, ours already, or somebody else's. `answer` says what we hear there, "" if it is not us."""
+    from mailward.gateway.settings import host_and_port
+
+    if not place:
+        yield Symptom(Grade.OK, name, "switched off")
+        return
+    host, port = host_and_port(place)
+    problem = cannot_bind(host, port)
+    heard = answer(host, port) if problem else ""
+    if not problem or heard:
+        yield Symptom(Grade.OK, name, f"{place} {heard or 'is free for `mailward serve`'}")
+    else:
+        yield Symptom(
+            Grade.BROKEN, name, f"{place}: {problem}", f"Stop what uses it (`ss -lntup` names it), or set another [{name}] listen."
+        )
 
 
 def cannot_bind(host: str, port: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailward.cli import words
-from mailward.cli.judging import Given, envelope_of, open_gateway
+from mailward.cli.judging import Given, Instructions, Judge
 from mailward.cli.mailbox import Unreadable, find, is_path, read
 from mailward.cli.options import AsJson, ConfigFile, StateFolder, opened_storage, policy_in_force, settings_of
 from mailward.cli.trouble import Trouble, of_os
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 def explain(
     what: Annotated[str, typer.Argument(metavar="PATH or ID", help="A message, or the id of one the gateway has judged.")],
     as_json: AsJson = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody on the network: DNS lists the policy names are left out.")] = False,
     config: ConfigFile = None,
     state: StateFolder = None,
 ) -> None:
     """Say why a message was caught or not: every contribution, their sum, and what would have changed the outcome."""
     settings = settings_of(config, state)
     if is_path(what):
-        _explain_path(what, settings, as_json)
+        _explain_path(what, settings, as_json, offline)
     else:
         _explain_id(what, settings, as_json)
 
 
-def _explain_path(path: str, settings: Settings, as_json: bool) -> None:
+def _explain_path(path: str, settings: Settings, as_json: bool, offline: bool) -> None:
     """Explain every message the path holds."""
-    gateway = open_gateway(settings)
+    judge = Judge(Instructions(settings, None, Given(), as_json, offline))
     for number, piece in enumerate(find([path])):
         if isinstance(piece, Unreadable):
             raise Trouble(f"{piece.name}: {piece.reason}")
@@ -44,10 +45,11 @@ def _explain_path(path: str, settings: Settings, as_json: bool) -> None:
             raw = read(piece)
         except OSError as error:
             raise of_os(error, "read") from None
-        judgement = gateway.judge(raw, envelope_of(raw, Given()))
+        judgement = judge.judgement(raw)
         if not as_json:
             print(("\n" if number else "") + words.one_line(piece.name))
-        _print(judgement.assessment, judgement.verdict, gateway.policy, piece.name if as_json else "", judgement.elapsed_ms)
+        _print(judgement.assessment, judgement.verdict, judge.gateway.policy, piece.name if as_json else "", judgement.elapsed_ms)
+    judge.close()
 
 
 def _explain_id(id: str, settings: Settings, as_json: bool) -> None:

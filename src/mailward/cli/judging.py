@@ -15,6 +15,8 @@ from mailward.cli import words
 from mailward.cli.mailbox import STANDARD_INPUT, Found, Unreadable, read
 
 if TYPE_CHECKING:
+    from asyncio import Runner
+
     from mailward.gateway.gateway import Gateway, Judgement
     from mailward.gateway.settings import Settings
     from mailward.message import Envelope
@@ -45,6 +47,7 @@ class Instructions:
     policy: Policy | None
     given: Given
     as_json: bool
+    offline: bool = False  # lists of others are not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,15 @@ def _header(raw: bytes) -> bytes:
 
 
 class Judge:
-    """Judges found messages one by one."""
+    """Judges found messages one by one. One event loop serves all of them, where the policy names lists to ask."""
 
     def __init__(self, instructions: Instructions) -> None:
-        self._gateway = open_gateway(instructions.settings, instructions.policy)
+        self.gateway = open_gateway(instructions.settings, instructions.policy)
+        self._loop: Runner | None = None
+        if self.gateway.plan is not None and not instructions.offline:
+            from asyncio import Runner
+
+            self._loop = Runner()
         self._given = instructions.given
         self._as_json = instructions.as_json
 
@@ -113,9 +121,22 @@ class Judge:
             raw = read(piece)
         except OSError as error:
             return Line(piece.name, error=(error.strerror or str(error)).lower())
-        judgement = self._gateway.judge(raw, envelope_of(raw, self._given))
-        text = _json_line(piece.name, judgement, self._gateway.policy) if self._as_json else _plain_line(piece.name, judgement)
+        judgement = self.judgement(raw)
+        text = _json_line(piece.name, judgement, self.gateway.policy) if self._as_json else _plain_line(piece.name, judgement)
         return Line(piece.name, str(judgement.verdict.kind), text)
+
+    def judgement(self, raw: bytes) -> Judgement:
+        """Judge a stored message by the envelope its trace tells."""
+        envelope = envelope_of(raw, self._given)
+        if self._loop is None:
+            return self.gateway.judge(raw, envelope)
+        return self._loop.run(self.gateway.judge_asking(raw, envelope))
+
+    def close(self) -> None:
+        """Give up what is still asked."""
+        if self._loop is not None:
+            self._loop.run(self.gateway.reputation.close())
+            self._loop.close()
 
 
 def judged(instructions: Instructions, pieces: Iterable[Piece], jobs: int) -> Iterator[Line]:
@@ -125,10 +146,16 @@ def judged(instructions: Instructions, pieces: Iterable[Piece], jobs: int) -> It
     processes = jobs or (_cores() if len(first) == MANY else 1)
     rest = chain(first, pieces)
     if processes == 1 or any(piece.name == STANDARD_INPUT for piece in first):
-        judge = Judge(instructions)
-        return (judge.line(piece) for piece in rest)
+        return _here(Judge(instructions), rest)
     open_gateway(instructions.settings, instructions.policy)  # what is wrong with it shows here, not in a process
     return _in_processes(instructions, rest, processes)
+
+
+def _here(judge: Judge, pieces: Iterable[Piece]) -> Iterator[Line]:
+    try:
+        yield from map(judge.line, pieces)
+    finally:
+        judge.close()
 
 
 def _cores() -> int:
@@ -149,17 +176,28 @@ def _judge_batch(batch: list[Piece]) -> list[Line]:
 
 
 def _in_processes(instructions: Instructions, pieces: Iterator[Piece], processes: int) -> Iterator[Line]:
-    """Keep a few batches ahead of the printing. When a process dies, its batch is judged again one message at a time."""
+    """Keep a few batches ahead of the printing. When a process dies, what the processes had is judged again, the batch that met it one message at a time.
+
+    A dead process breaks its whole pool: what was handed to it fails, and it takes nothing more. Either may be noticed first.
+    """
 
     def new_pool(size: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(size, get_context("spawn"), _start_process, (instructions,))
+
+    def submit(batch: list[Piece]) -> Future[list[Line]]:
+        try:
+            return pool.submit(_judge_batch, batch)
+        except BrokenProcessPool as broken:
+            failed: Future[list[Line]] = Future()
+            failed.set_exception(broken)
+            return failed
 
     pool = new_pool(processes)
     waiting: list[tuple[list[Piece], Future[list[Line]]]] = []
     try:
         while True:
             while len(waiting) < processes * 3 and (batch := list(islice(pieces, BATCH))):
-                waiting.append((batch, pool.submit(_judge_batch, batch)))
+                waiting.append((batch, submit(batch)))
             if not waiting:
                 return
             batch, future = waiting.pop(0)
@@ -169,7 +207,7 @@ def _in_processes(instructions: Instructions, pieces: Iterator[Piece], processes
                 pool.shutdown(wait=False, cancel_futures=True)
                 yield from _one_by_one(batch, new_pool)
                 pool = new_pool(processes)
-                waiting = [(later, pool.submit(_judge_batch, later)) for later, _ in waiting]
+                waiting = [(later, submit(later)) for later, _ in waiting]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

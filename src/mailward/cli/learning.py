@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -57,8 +56,10 @@ def learn_undo(
 
     settings = settings_of(config, state)
     with opened_storage(settings, must_exist=False) as storage:
-        if storage is None or not feedback.undo(storage, open_gateway(settings), id):
+        gateway = open_gateway(settings)
+        if storage is None or not feedback.undo(storage, gateway, id):
             raise Trouble(f"there is no report {id} that counts", "Name a number `mailward learn` printed, with the same --state.")
+        gateway.close()
     print(f"report {id} is undone")
 
 
@@ -75,13 +76,13 @@ def _learn(kind: str, paths: list[str], config: Path | None, state: Path | None)
             for piece in pieces:
                 raw = _read(piece)
                 if raw is not None:
-                    lesson, message_id = feedback.lesson_of(gateway, raw, kind == "spam")
-                    id = storage.add_report(kind, message_id, lesson.packed(), who(), time.time())
+                    id, _ = feedback.report(storage, gateway, raw, kind, who())
                     print(f"{id}\t{kind}\t{words.one_line(piece.name)}")
                     learned += 1
                 advance()
         finally:
             feedback.publish(storage, gateway)
+            gateway.close()
     if not learned:
         raise typer.Exit(2)
     typer.echo(f"{learned:,} learned as {kind}; `mailward learn undo` takes one back by its number", err=True)

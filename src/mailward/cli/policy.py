@@ -120,7 +120,7 @@ def replay(
     table = Table("id", "from", "subject", "now", "then", box=None, pad_edge=False)
     for example in outcome.examples[:shown]:
         facts = example.assessment
-        cells = (facts.id, facts.header_from[0] if facts.header_from else "", facts.subject)
+        cells = (facts.id, facts.header_from[0] if facts.header_from else facts.mail_from or "", facts.subject)
         before, after = (f"{verdict.kind}, {verdict.action}" for verdict in (example.before, example.after))
         table.add_row(*(escape(words.one_line(cell, 50)) for cell in cells), before, after)
     print()

@@ -11,7 +11,7 @@ Thing = TypeVar("Thing")
 
 
 @contextmanager
-def progress(things: Iterable[Thing]) -> Iterator[tuple[Iterable[Thing], Callable[[], None]]]:
+def progress(things: Iterable[Thing], what: str = "messages") -> Iterator[tuple[Iterable[Thing], Callable[[], None]]]:
     """Give the things back with a function to call after each. Draws nothing when nobody looks or there is only one."""
     if not sys.stderr.isatty():
         yield things, lambda: None
@@ -24,5 +24,5 @@ def progress(things: Iterable[Thing]) -> Iterator[tuple[Iterable[Thing], Callabl
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty(), redirect_stderr=True) as bar:
-        task = bar.add_task("messages", total=len(counted))
+        task = bar.add_task(what, total=len(counted))
         yield counted, lambda: bar.advance(task)

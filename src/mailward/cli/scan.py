@@ -25,7 +25,7 @@ def scan(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="A message, a folder with all below it, an mbox, a Maildir, or -.")],
     as_json: AsJson = False,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="Decide by this policy not by the stored one.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody on the network. (Nothing is asked yet in this version.)")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody on the network: DNS lists the policy names are left out.")] = False,
     jobs: Annotated[
         int, typer.Option("--jobs", min=0, metavar="N", help="Processes. 0: one for each core when there are many messages.")
     ] = 0,
@@ -49,10 +49,9 @@ def scan(
     from mailward.cli.judging import Given, Instructions, judged
     from mailward.cli.mailbox import find
 
-    del offline  # nothing is asked on the network yet
     given = Given(_address(client_ip), helo, mail_from, tuple(rcpt) if rcpt else None)
     document = None if policy is None else policy_of(policy)
-    instructions = Instructions(settings_of(config, state), document, given, as_json)
+    instructions = Instructions(settings_of(config, state), document, given, as_json, offline)
     with progress(find(paths)) as (pieces, advance):
         status = _print(judged(instructions, pieces, jobs), advance)
     raise typer.Exit(status)
