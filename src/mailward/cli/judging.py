@@ -106,7 +106,7 @@ class Judge:
     def __init__(self, instructions: Instructions) -> None:
         self.gateway = open_gateway(instructions.settings, instructions.policy)
         self._loop: Runner | None = None
-        if self.gateway.plan is not None and not instructions.offline:
+        if self.gateway.asks and not instructions.offline:
             from asyncio import Runner
 
             self._loop = Runner()
@@ -133,7 +133,8 @@ class Judge:
         return self._loop.run(self.gateway.judge_asking(raw, envelope))
 
     def close(self) -> None:
-        """Give up what is still asked."""
+        """Give up what is still asked, and end the helpers."""
+        self.gateway.examiners.close()
         if self._loop is not None:
             self._loop.run(self.gateway.reputation.close())
             self._loop.close()

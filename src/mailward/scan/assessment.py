@@ -25,6 +25,7 @@ class RatedUrl:
     band: str = "unchecked"  # see reputation.url.rating.Band
     why: str = ""  # of the rating, a clause
     text: str = ""  # what stood on the link
+    lists: tuple[ListAnswer, ...] = ()  # what DNS URI lists say of its domain; the rating does not count it
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 
 def _foreign_lists(policy: Policy) -> tuple[ListEntry, ...]:
     target = policy.email_reputation.target
-    return (*target.standard_lists.lists(), *target.dynamic_lists.lists())
+    return (*target.standard_lists.lists(), *target.dynamic_lists.lists(), *policy.web_reputation.target.domain_lists.lists())
 
 
 async def keep(settings: Settings, policy: Policy, stop: asyncio.Event) -> None:
