@@ -148,7 +148,7 @@ def test_the_left_out_contributions_are_the_fewest(assessment, policy):
 def test_the_printed_object_is_complete(assessment, policy, elapsed):
     """Every documented key in the documented order; the contributions sum to the score within a millionth."""
     verdict = decide(assessment, policy)
-    line = to_json("x.eml", assessment, verdict, counterfactuals(assessment, policy), elapsed)
+    line = to_json("x.eml", assessment, verdict, counterfactuals(assessment, policy), elapsed, policy)
     assert line.isascii()
     assert "\n" not in line
     printed = json.loads(line)

@@ -160,11 +160,12 @@ def test_links_are_rated_once_each_and_printed_as_they_are():
     assert len(found.urls) == len({url.url for url in found.urls}) > 400
     assert found.urls[0] == RatedUrl("http://evil.test/", "html", 10, "dangerous", "so it is", "my bank")
     assert found.urls[1].rating == found.urls[1].band == "untested"
-    printed = json.loads(to_json("x", found, decide(found, Policy()), (), 1.0))
+    printed = json.loads(to_json("x", found, decide(found, Policy()), (), 1.0, Policy()))
     assert printed["verdict"] == "malicious_url"
     assert printed["urls"][0] == {"url": "http://evil.test/", "found_in": "html", "rating": 10, "band": "dangerous"} | {
         "why": "so it is",
         "text": "my bank",
+        "lists": [],
     }
     assert (printed["scores"]["web"], printed["thresholds"]["web"]) == (10, 66)
 

@@ -241,4 +241,4 @@ def _json_line(name: str, judgement: Judgement, policy: Policy) -> str:
     from mailward.scan.counterfactual import counterfactuals
 
     facts = judgement.assessment
-    return to_json(name, facts, judgement.verdict, counterfactuals(facts, policy), judgement.elapsed_ms)
+    return to_json(name, facts, judgement.verdict, counterfactuals(facts, policy), judgement.elapsed_ms, policy)

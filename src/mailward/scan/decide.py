@@ -9,9 +9,10 @@ from mailward.policy import Action, Policy
 from mailward.scan.approval import approved_sender
 from mailward.scan.assessment import Assessment, Contribution
 from mailward.scan.email_reputation import email_reputation
+from mailward.scan.new_spam_sources import new_spam_sources
 from mailward.scan.opinion import NOTHING, Filter, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason, Verdict
-from mailward.scan.web_reputation import web_reputation
+from mailward.scan.web_reputation import rated, web_reputation
 
 CONTENT_SCANNING = "content_scanning"
 UNSCANNABLE = "unscannable"
@@ -84,7 +85,13 @@ def blocking(assessment: Assessment, policy: Policy) -> str:
     return ""
 
 
-FILTERS: tuple[Filter, ...] = (email_reputation, web_reputation, content_scanning, unscannable)  # of equal severity, the first decides
+FILTERS: tuple[Filter, ...] = (  # of equal severity, the first decides
+    email_reputation,
+    web_reputation,
+    content_scanning,
+    new_spam_sources,
+    unscannable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,7 @@ def decide(assessment: Assessment, policy: Policy) -> Verdict:
         entry=ruling.entry,
         hits=ruling.hits,
         reasons=(*ruling.notes, *share_reasons(assessment)),
-        scores=_scores(assessment),
+        scores=_scores(assessment, policy),
         thresholds=_thresholds(policy),
         policy=policy.digest,
     )
@@ -153,9 +160,9 @@ def _thresholds(policy: Policy) -> dict[str, float | int]:
     return {"spam": policy.content_scanning.target.threshold} | ({"web": web.target.level.threshold} if web.enabled else {})
 
 
-def _scores(assessment: Assessment) -> dict[str, float | int | str | None]:
+def _scores(assessment: Assessment, policy: Policy) -> dict[str, float | int | str | None]:
     judged = (bool(assessment.spam) or not assessment.unscannable) and not assessment.connection_only
-    ratings = [url.rating for url in assessment.urls if isinstance(url.rating, int)]
+    ratings = [url.rating for each in assessment.urls if isinstance((url := rated(each, policy)).rating, int)]
     return {
         "spam": score_of(assessment.spam) if judged else "unchecked",
         "phishing": "unchecked" if assessment.phishing is None else score_of(assessment.phishing),

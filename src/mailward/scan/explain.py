@@ -13,8 +13,9 @@ from mailward.scan.assessment import Assessment
 from mailward.scan.counterfactual import counterfactuals
 from mailward.scan.decide import CONTENT_SCANNING, score_of
 from mailward.scan.email_reputation import EMAIL_REPUTATION, action_of, charges
+from mailward.scan.new_spam_sources import NEW_SPAM_SOURCES
 from mailward.scan.verdict import Kind, Reason, Verdict
-from mailward.scan.web_reputation import WEB_REPUTATION
+from mailward.scan.web_reputation import WEB_REPUTATION, rated
 from mailward.scan.wording import KINDS, treated
 
 _UNKNOWN = "unknown"
@@ -41,7 +42,7 @@ def explain(assessment: Assessment, verdict: Verdict, policy: Policy) -> Explana
     score = verdict.scores.get("spam")
     return Explanation(
         headline=_headline(verdict),
-        facts=tuple(_facts(assessment)),
+        facts=tuple(_facts(assessment, policy)),
         notes=(*_notes(verdict), *_settings(assessment, verdict, policy)),
         contributions=tuple(reason for reason in verdict.reasons if reason.filter == CONTENT_SCANNING and reason.contribution),
         score=score_of(assessment.spam) if isinstance(score, int | float) else None,
@@ -59,7 +60,7 @@ def _headline(verdict: Verdict) -> str:
     return f"{word.capitalize()}: the message is {treated(verdict.kind, verdict.action)}"
 
 
-def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
+def _facts(assessment: Assessment, policy: Policy) -> Iterator[tuple[str, str]]:
     auth = assessment.auth
     yield "id", assessment.id
     yield "time", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(assessment.time))
@@ -82,7 +83,7 @@ def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
         else f"{assessment.size} bytes, by {assessment.way_in}",
     )
     if assessment.urls:
-        yield "links", _links(assessment)
+        yield "links", _links(assessment, policy)
     if "refusals" in assessment.extra:
         yield "refusals", f"{assessment.extra['refusals']} connections within a minute"
     if "direction" in assessment.extra:
@@ -92,8 +93,8 @@ def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
     yield "model", f"{assessment.model or 'none'}, {assessment.local_reports} local reports"
 
 
-def _links(assessment: Assessment) -> str:
-    bands = Counter(url.band for url in assessment.urls)
+def _links(assessment: Assessment, policy: Policy) -> str:
+    bands = Counter(rated(url, policy).band for url in assessment.urls)
     return ", ".join([f"{count} {band}" for band, count in bands.most_common()])
 
 
@@ -119,6 +120,8 @@ def _settings(assessment: Assessment, verdict: Verdict, policy: Policy) -> Itera
         target = policy.web_reputation.target
         yield f"Level {target.level.capitalize()} of Web Reputation acts on links rated below {target.level.threshold}"
         yield f"web_reputation.action is {policy.web_reputation.action.action}"
+    if verdict.filter == NEW_SPAM_SOURCES:
+        yield f"new_spam_sources.action is {policy.new_spam_sources.action.action}"
     scanning = policy.content_scanning
     if not scanning.enabled:
         yield "Content Scanning is switched off (content_scanning.enabled)"
