@@ -32,7 +32,21 @@ def test_a_healthy_site_has_nothing_broken(mailward: Any, tmp_path: Path, sink: 
     done = mailward("doctor", "--config", settings(tmp_path, unused_port(), sink[1]), "--json")
     assert done.returncode == 0
     assert grades(done.stdout) == dict.fromkeys(
-        ("settings", "state", "storage", "policy", "model", "quarantine", "smtp", "next hop", "DNS lists", "databases", "dns", "console"),
+        (
+            "settings",
+            "state",
+            "storage",
+            "policy",
+            "model",
+            "quarantine",
+            "smtp",
+            "next hop",
+            "DNS lists",
+            "databases",
+            "own hops",
+            "dns",
+            "console",
+        ),
         "ok",
     )
 

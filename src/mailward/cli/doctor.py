@@ -73,6 +73,7 @@ def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
         ("next hop", _next_hop),
         ("DNS lists", _dns_lists),
         ("databases", _databases),
+        ("own hops", _own_hops),
         ("dns", _dns),
         ("console", _console),
     )
@@ -200,16 +201,20 @@ def _dns_lists(settings: Settings) -> Iterator[Symptom]:
     """The foreign lists the policy names: as the running service last found them, else probed now."""
     import asyncio
 
-    from mailward.gateway.gateway import plan_of, stored_policy
+    from mailward.gateway.gateway import domain_lists, plan_of, stored_policy
     from mailward.gateway.probes import current_states
 
-    plan = plan_of(stored_policy(settings))
-    if plan is None:
+    policy = stored_policy(settings)
+    plan, domains = plan_of(policy), domain_lists(policy)
+    entries = (*plan.standard, *plan.dynamic, *domains) if plan is not None else domains
+    if not entries:
         yield Symptom(Grade.OK, "DNS lists", "the policy asks none but our own")
         return
-    for zone, state in asyncio.run(current_states(settings, (*plan.standard, *plan.dynamic))).items():
+    of_domains = {entry.zone for entry in domains}
+    for zone, state in asyncio.run(current_states(settings, entries)).items():
         if state.works:
-            yield Symptom(Grade.OK, "DNS lists", f"{zone} works, {'v4 and v6' if state.v6 else 'v4 only'}")
+            families = "domains" if zone in of_domains else "v4 and v6" if state.v6 else "v4 only"
+            yield Symptom(Grade.OK, "DNS lists", f"{zone} works, {families}")
         else:
             yield Symptom(Grade.WARNING, "DNS lists", f"{zone} is switched off: {state.why}", state.remedy)
 
@@ -236,6 +241,19 @@ def _databases(settings: Settings) -> Iterator[Symptom]:
     for name, state in read_states(database).items():
         if state.failure:
             yield Symptom(Grade.WARNING, "databases", f"{name} could not be fetched: {state.failure}", "The last good copy stays in force.")
+
+
+def _own_hops(settings: Settings) -> Iterator[Symptom]:
+    """Servers that look like ours and are named nowhere."""
+    from mailward.gateway.gateway import stored_policy
+    from mailward.gateway.hops import suggested_hops
+
+    found = suggested_hops(settings, stored_policy(settings))
+    for each in found:
+        text = f"{each.address} may be a server of yours: {each.why}, {each.messages} of the last {each.looked_at} messages came from it"
+        yield Symptom(Grade.WARNING, "own hops", text, f'If so, add "{each.address}" to organisation.gateway_networks in the policy.')
+    if not found:
+        yield Symptom(Grade.OK, "own hops", "no other server looks like one of yours")
 
 
 def _dns(settings: Settings) -> Iterator[Symptom]:

@@ -15,6 +15,7 @@ from mailward.content.local import LocalModel
 from mailward.gateway import evidence
 from mailward.gateway.domains import asked_about
 from mailward.gateway.examiners import Examiners
+from mailward.gateway.hops import LOOK_SECONDS, published
 from mailward.gateway.identity import new_id
 from mailward.gateway.journal import Journal
 from mailward.gateway.lists import Reputation
@@ -87,7 +88,9 @@ class Gateway:
 
     def _take(self, policy: Policy) -> None:
         self.policy = policy
-        self.site = Site.of(policy, self.settings.smtp.trusted_proxies)
+        self._mail_servers = published(self.settings, policy.organisation.mx_domains)
+        self._hops_looked = time.monotonic()
+        self.site = Site.of(policy, self.settings.smtp.trusted_proxies, self._mail_servers)
         self.plan = plan_of(policy)
         self._domain_lists = domain_lists(policy)
 
@@ -114,6 +117,7 @@ class Gateway:
     def read(self, raw: bytes, envelope: Envelope, id: str = "", now: float | None = None) -> Arrived:
         """Parse a message, find who sent it and where it leads. Never raises: what goes wrong is kept for `conclude`."""
         started = time.perf_counter()
+        self._follow_hops()
         now = time.time() if now is None else now
         message, urls, error = unread(len(raw)), tuple[FoundUrl, ...](), ""
         source = Origin(envelope.client_ip, envelope.client_name, envelope.helo or "", -1)
@@ -212,6 +216,17 @@ class Gateway:
         except Exception:  # see `known`
             log.exception("looking up %s failed; what lists say is missing", address)
             return IpReputation(address, Standing.UNCHECKED)
+
+    def _follow_hops(self) -> None:
+        """Take up what the MX records of our domains name now, within LOOK_SECONDS; costs nothing where the policy names no domain."""
+        domains = self.policy.organisation.mx_domains
+        if not domains.entries or time.monotonic() < self._hops_looked + LOOK_SECONDS:
+            return
+        self._hops_looked = time.monotonic()
+        servers = published(self.settings, domains)
+        if servers != self._mail_servers:
+            self._mail_servers = servers
+            self.site = Site.of(self.policy, self.settings.smtp.trusted_proxies, servers)
 
     def _follow_reports(self, now: float) -> None:
         """Take up a new local model within LOCAL_AGE seconds of a report; one that cannot be read is left alone."""

@@ -66,10 +66,12 @@ class Site:
     internal_domains: DomainList = field(default_factory=DomainList)
 
     @classmethod
-    def of(cls, policy: Policy, trusted_proxies: NetworkList | None = None) -> Site:
-        """`trusted_proxies` hand us the mail of others, so they are hops of ours too."""
+    def of(
+        cls, policy: Policy, trusted_proxies: NetworkList | None = None, mail_servers: tuple[IPv4Network | IPv6Network, ...] = ()
+    ) -> Site:
+        """`trusted_proxies` hand us the mail of others, so they are hops of ours too; `mail_servers`: what `mx_domains` led to."""
         organisation = policy.organisation
-        own = organisation.gateway_networks.networks() + (trusted_proxies.networks() if trusted_proxies else ())
+        own = organisation.gateway_networks.networks() + (trusted_proxies.networks() if trusted_proxies else ()) + mail_servers
         return cls(own, organisation.trusted_authserv_ids, organisation.internal_domains)
 
     def origin(self, message: Message, envelope: Envelope) -> Origin:
@@ -127,7 +129,11 @@ def assess(
         rcpt_to=tuple(_kept(canonical_address(recipient), MAX_ADDRESS) for recipient in envelope.rcpt_to[:MAX_RECIPIENTS]),
         header_from=senders,
         helo=_kept(source.helo, MAX_ADDRESS),
-        sender_ip=SenderIp(source.address, reputation.standing.value if reputation else Standing.UNCHECKED.value),
+        sender_ip=SenderIp(
+            source.address,
+            reputation.standing.value if reputation else Standing.UNCHECKED.value,
+            _kept(source.name or "", MAX_ADDRESS),
+        ),
         auth=auth,
         from_aligned=aligned(message.from_, auth),
         spam=contributions if finite else (),

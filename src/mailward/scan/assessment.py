@@ -34,6 +34,7 @@ class SenderIp:
 
     address: str | None
     standing: str = "unchecked"
+    name: str = ""  # the verified reverse name, "" where there is none or nobody looked
 
 
 @dataclass(frozen=True, slots=True)

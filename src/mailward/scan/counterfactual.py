@@ -64,7 +64,7 @@ def _looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:
         web = (web_changes.approve, web_changes.lower_level, web_changes.tested, web_changes.uncounted)
         return (*web, web_changes.authenticated, web_changes.observed)
     if ruling.kind is Kind.NEW_SPAM_SOURCE:
-        return (source_changes.better_standing, source_changes.approve, web_changes.approve, source_changes.observed)
+        return (source_changes.better_standing, source_changes.approve, source_changes.approve_links, source_changes.observed)
     if ruling.kind is Kind.SPAM:
         return (_authenticated, _higher_threshold, _fewer_shares, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     if ruling.kind is Kind.BLOCKED_SENDER:

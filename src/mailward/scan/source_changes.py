@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mailward.policy import Policy
+from mailward.policy.urls import place
 from mailward.reputation.answer import Standing
 from mailward.scan.assessment import Assessment, SenderIp
 from mailward.scan.change import Change, observing
 from mailward.scan.new_spam_sources import NEW_SPAM_SOURCES, Suspicion, finding
+from mailward.scan.web_changes import APPROVED_URLS, MAX_NAMED
+from mailward.scan.web_reputation import shown
 
 _APPROVED = f"{NEW_SPAM_SOURCES}.target.approved_senders"
 _LOG_ONLY = f"{NEW_SPAM_SOURCES}.log_only"
@@ -39,6 +42,20 @@ def approve(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     condition = f"if {assessment.header_from[0]} were approved (on {NEW_SPAM_SOURCES}.approved_senders)"
     yield Change(condition, assessment, approved)
     yield Change(f"{condition} and it had passed authentication", replace(assessment, from_aligned=True), approved)
+
+
+def approve_links(assessment: Assessment, policy: Policy) -> Iterator[Change]:
+    """Approve the hosts of the links that count, the worst first."""
+    entries, hosts = policy.web_reputation.target.approved_urls, list[str]()
+    while len(hosts) < MAX_NAMED and (found := finding(assessment, policy)) is not None and found.suspicion is Suspicion.HIGH:
+        hosts.append(place(found.url.url)[0])
+        try:
+            entries = entries.plus(hosts[-1])
+        except ValueError:  # a host no list can hold
+            return
+        policy = policy.changed(APPROVED_URLS, entries)
+        named, verb = " and ".join(map(shown, hosts)), "was" if len(hosts) == 1 else "were"
+        yield Change(f"if {named} {verb} approved (on web_reputation.approved_urls)", assessment, policy)
 
 
 def observed(assessment: Assessment, policy: Policy) -> Iterator[Change]:

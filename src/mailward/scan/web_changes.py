@@ -14,7 +14,7 @@ from mailward.scan.web_reputation import WEB_REPUTATION, charged, shown
 
 MAX_NAMED = 4  # hosts or entries named in one sentence
 _TARGET = f"{WEB_REPUTATION}.target"
-_APPROVED, _LEVEL = f"{_TARGET}.approved_urls", f"{_TARGET}.level"
+APPROVED_URLS, _LEVEL = f"{_TARGET}.approved_urls", f"{_TARGET}.level"
 _UNTESTED, _LOG_ONLY = f"{_TARGET}.act_on_untested", f"{WEB_REPUTATION}.log_only"
 
 
@@ -31,7 +31,7 @@ def approve(assessment: Assessment, policy: Policy) -> Iterator[Change]:
         return
     named = " and ".join([shown(host) for host in hosts])
     verb = "was" if len(hosts) == 1 else "were"
-    yield Change(f"if {named} {verb} approved (on {WEB_REPUTATION}.approved_urls)", assessment, policy.changed(_APPROVED, entries))
+    yield Change(f"if {named} {verb} approved (on {WEB_REPUTATION}.approved_urls)", assessment, policy.changed(APPROVED_URLS, entries))
 
 
 def unapprove(assessment: Assessment, policy: Policy) -> Iterator[Change]:
@@ -40,7 +40,7 @@ def unapprove(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     while len(gone) < MAX_NAMED and (found := charged(assessment, policy)[1]):
         entry = found.partition(": ")[2]
         gone.append(shown(entry))
-        policy = policy.changed(_APPROVED, policy.web_reputation.target.approved_urls.minus(entry))
+        policy = policy.changed(APPROVED_URLS, policy.web_reputation.target.approved_urls.minus(entry))
         yield Change(f"without {' and '.join(gone)} on {WEB_REPUTATION}.approved_urls", assessment, policy)
 
 

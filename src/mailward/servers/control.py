@@ -15,6 +15,7 @@ import uvicorn
 
 from mailward.console import app
 from mailward.gateway import Gateway, Settings, databases
+from mailward.gateway.hops import resolve_forever, suggested_hops
 from mailward.gateway.probes import probe_forever
 from mailward.policy import Policy
 from mailward.policy.dnsbl import ListEntry
@@ -26,6 +27,7 @@ from mailward.servers.worker import die_with
 
 IDLE_SECONDS = 0.5  # between two looks for new evidence
 STANDARD_SECONDS = 5.0  # between two looks for changes of the standard database
+SUGGEST_SECONDS = 60.0  # between two looks for servers of ours that are named nowhere
 AGAIN_SECONDS = 5.0  # before something that failed is tried again
 
 log = structlog.get_logger("mailward.control")
@@ -47,6 +49,8 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.sock
         "keeper": partial(keep, settings, policy),
         "lists": partial(databases.refresh_lists, settings),
         "probes": partial(probe_forever, settings, partial(_foreign_lists, policy)),
+        "hops": partial(resolve_forever, settings, lambda: policy.organisation.mx_domains),
+        "suggestions": partial(suggest_forever, settings, policy),
         "sharing": partial(share_forever, settings),
     }
     if sockets:
@@ -98,6 +102,18 @@ async def _catch_up(keeper: Keeper, standard: StandardDatabase, stop: asyncio.Ev
         if not await asyncio.to_thread(keeper.catch_up):
             await pause(stop, IDLE_SECONDS)
     keeper.save(time.time())
+
+
+async def suggest_forever(settings: Settings, policy: Policy, stop: asyncio.Event) -> None:
+    """Say in the log, once each, which addresses look like hops of our own that nobody named."""
+    told: set[str] = set()
+    while not stop.is_set():
+        for found in await asyncio.to_thread(suggested_hops, settings, policy):
+            if found.address not in told:
+                told.add(found.address)
+                log.warning("own_hop_suggested", address=found.address, messages=found.messages, of=found.looked_at, why=found.why,
+                            remedy="if it is a server of yours, add it to organisation.gateway_networks")  # fmt: skip
+        await pause(stop, SUGGEST_SECONDS)
 
 
 class _Server(uvicorn.Server):
