@@ -10,18 +10,19 @@ from pathlib import Path
 from mailward import content, storage
 from mailward.content.local import LocalModel
 from mailward.gateway import evidence
+from mailward.gateway.databases import url_rater
 from mailward.gateway.identity import new_id
 from mailward.gateway.journal import Journal
 from mailward.gateway.lists import Reputation
 from mailward.gateway.local import load_local, local_file
 from mailward.gateway.partial import from_envelope, undecided, unread, words
 from mailward.gateway.settings import Settings
+from mailward.gateway.urls import Links
 from mailward.message import Envelope, Message, parse
 from mailward.message.origin import Origin
 from mailward.policy import Policy, ReputationLevel
 from mailward.reputation.answer import IpReputation, Standing
 from mailward.reputation.dnsbl.plan import Plan
-from mailward.reputation.url import rater
 from mailward.scan.assess import Model, Rater, Site, assess
 from mailward.scan.assessment import Assessment
 from mailward.scan.decide import decide
@@ -69,6 +70,7 @@ class Gateway:
         self.reputation = Reputation(settings)
         self.journal = Journal(settings.storage_url)
         self.spool = evidence.Spool(settings.reputation_folder)
+        self.links = Links(settings.urls_folder, settings.urls.learn)
         self._looked = 0.0
         self._local_written = 0
         self._take(policy)
@@ -84,7 +86,7 @@ class Gateway:
 
         Raises StorageError or PolicyError when the stored policy cannot be read.
         """
-        return cls(settings, policy or stored_policy(settings), content.load(), load_local(settings), rater.load())
+        return cls(settings, policy or stored_policy(settings), content.load(), load_local(settings), url_rater(settings))
 
     # Judging: read, look the sender up, conclude
 
@@ -193,6 +195,7 @@ class Gateway:
     def record(self, judgement: Judgement, outcome: str, rcpt_outcomes: dict[str, str] | None = None) -> None:
         """Remember what became of a message, and learn of its sender. Returns at once; both are written in the background."""
         self.keep(judgement, outcome, rcpt_outcomes)
+        self.links.seen(judgement.assessment, judgement.verdict)
         if self.foreign(judgement.assessment.sender_ip.address):
             for piece in evidence.of_message(judgement.assessment, judgement.verdict, self.policy, outcome):
                 self.spool.add(piece)
@@ -221,11 +224,13 @@ class Gateway:
         """Return when everything recorded so far is stored, or could not be."""
         self.journal.flush()
         self.spool.flush()
+        self.links.flush()
 
     def close(self) -> None:
         """Store what is left and end the background writers."""
         self.journal.close()
         self.spool.close()
+        self.links.close()
 
     def reload(self) -> None:
         """Take up the policy and the local model that are stored now. On an error the old ones stay in force, and it is raised."""

@@ -46,6 +46,8 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.sock
     duties: dict[str, Callable[[asyncio.Event], Awaitable[object]]] = {
         "keeper": partial(keep, settings, policy),
         "lists": partial(databases.refresh_lists, settings),
+        "urls": partial(keep_urls, settings),
+        "feeds": partial(databases.refresh_feeds, settings),
         "probes": partial(probe_forever, settings, partial(_foreign_lists, policy)),
         "sharing": partial(share_forever, settings),
     }
@@ -98,6 +100,23 @@ async def _catch_up(keeper: Keeper, standard: StandardDatabase, stop: asyncio.Ev
         if not await asyncio.to_thread(keeper.catch_up):
             await pause(stop, IDLE_SECONDS)
     keeper.save(time.time())
+
+
+async def keep_urls(settings: Settings, stop: asyncio.Event) -> None:
+    """The same for what is known of URLs: evidence, feeds and people's ratings."""
+    database = databases.url_database(settings)
+    while not stop.is_set():
+        try:
+            keeper = databases.url_keeper(settings)
+        except Busy:
+            await pause(stop, IDLE_SECONDS)
+            continue
+        with keeper:
+            while not stop.is_set():
+                await asyncio.to_thread(database.publish_if_due, time.time())
+                if not await asyncio.to_thread(keeper.catch_up):
+                    await pause(stop, IDLE_SECONDS)
+            keeper.save(time.time())
 
 
 class _Server(uvicorn.Server):

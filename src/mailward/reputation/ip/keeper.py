@@ -80,7 +80,7 @@ class Keeper:
         self._saved = self._published = self._took = 0.0
         self._changed = self._unsaved = False
         self._serial = 0
-        self._lock = _locked(folder)
+        self._lock = locked(folder)
         self._load()
 
     def __enter__(self) -> Keeper:
@@ -190,7 +190,8 @@ def words(promotion: Promotion) -> str:
     return f"sent spam on {promotion.days} days, and hardly anything else"
 
 
-def _locked(folder: Path) -> int:
+def locked(folder: Path) -> int:
+    """The lock of a folder, for as long as the file is open. Raises Busy and OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
