@@ -13,6 +13,7 @@ from mailward.reputation.knowledge import Known, known_host
 from mailward.reputation.url import model
 from mailward.reputation.url.entry import Entry, EntryKind
 from mailward.reputation.url.features import name_of
+from mailward.reputation.url.imports import HOST_RATING
 from mailward.reputation.url.knowledge import UrlKnowledge
 from mailward.reputation.url.model import UrlModel
 from mailward.reputation.url.place import Place, Scope, place_of
@@ -148,6 +149,8 @@ def _seen(entry: Entry) -> str:
 
 def _listed(entry: Entry) -> str:
     more = f" ({entry.text})" if entry.text else ""
+    if entry.scope is Scope.HOST and entry.kind.rating < HOST_RATING == entry.rating:
+        return f"another page of its host is listed by {entry.origin} as {entry.kind.words}{more}"
     return f"{_WHAT[entry.scope]} is listed by {entry.origin} as {entry.kind.words}{more}"
 
 
