@@ -102,7 +102,7 @@ def test_it_needs_web_reputation():
 def test_a_domain_that_a_dns_list_lists_is_rated_dangerous(facts):
     """Only where the policy names the list and the code counts; the reason names list and code."""
     answer = ListAnswer("dbl.spamhaus.org", Database.DOMAINS, Outcome.LISTED, ("127.0.1.4",))
-    url = RatedUrl("http://shop.test/a", "text", "untested", "untested", "nothing is known of it", "", (answer,))
+    url = RatedUrl("http://shop.test/a", "text", "untested", "untested", "nothing is known of it", lists=(answer,))
     message = facts(urls=(url,), sender_ip=SenderIp("192.0.2.7", "good"))
     asking = Policy.from_toml('[web_reputation.target]\ndomain_lists = ["dbl.spamhaus.org"]\n')
     verdict = decide(message, asking)

@@ -14,6 +14,9 @@ from mailward.cli.trouble import Trouble
 
 app = typer.Typer(help="The policy document: show, check, import, export, history, rollback, replay.", no_args_is_help=True)
 
+approved = typer.Typer(help="The approved URLs of Web Reputation as text, one a line.", no_args_is_help=True)
+app.add_typer(approved, name="urls")
+
 PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy as TOML.")]
 DAY = 86_400.0
 
@@ -125,3 +128,41 @@ def replay(
         table.add_row(*(escape(words.one_line(cell, 50)) for cell in cells), before, after)
     print()
     words.show(table)
+
+
+@approved.command("export")
+def export_urls(config: ConfigFile = None, state: StateFolder = None) -> None:
+    """Print the approved URLs (web_reputation.target.approved_urls), one a line."""
+    print(policy_in_force(settings_of(config, state)).web_reputation.target.approved_urls.to_text(), end="")
+
+
+@approved.command("import")
+def import_urls(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Hosts, or hosts with the beginning of a path, one a line; # begins a comment.")
+    ],
+    replace: Annotated[bool, typer.Option("--replace", help="Put them in the place of those there are, instead of adding them.")] = False,
+    note: Annotated[str, typer.Option("--note", help="Why, for the history.")] = "",
+    config: ConfigFile = None,
+    state: StateFolder = None,
+) -> None:
+    """Approve the URLs of a file. Every line that is refused is named, and then nothing is changed. Comments of the policy are not kept."""
+    from mailward.policy.problems import ListError
+    from mailward.policy.urls import UrlList
+
+    settings = settings_of(config, state)
+    try:
+        entries = UrlList.from_text(file.read_text("utf-8"), str(file))
+    except ListError as error:
+        raise Trouble(str(error)) from None
+    except UnicodeDecodeError:
+        raise Trouble(f"{file} is not UTF-8 text", "Save it as UTF-8.") from None
+    policy = policy_in_force(settings)
+    web = policy.web_reputation
+    wanted = entries if replace else UrlList([*web.target.approved_urls, *entries])
+    target = web.target.model_copy(update={"approved_urls": wanted})
+    changed = policy.model_copy(update={"web_reputation": web.model_copy(update={"target": target})})
+    with opened_storage(settings) as storage:
+        assert storage is not None
+        n = storage.save_policy(changed.to_toml(), who(), note or f"approved URLs from {file.name}", time.time())
+    print(f"{len(wanted):,} URLs are approved; policy {n} is in force, a running gateway takes it up on SIGHUP")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mailward import __version__
-from mailward.cli import demo, doctor, explain, learning, policy, quarantine, rate, reputation, scan, serve
+from mailward.cli import demo, doctor, explain, learning, policy, quarantine, rate, reputation, scan, serve, urls
 from mailward.cli.trouble import Trouble, of_os
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells expect
@@ -46,6 +46,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(reputation.app, name="reputation")
 app.command("rate")(rate.rate)
+app.add_typer(urls.app, name="urls")
 app.command("doctor")(doctor.doctor)
 app.command("train")(learning.train)
 app.command("evaluate")(learning.evaluate)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -44,10 +44,12 @@ class ExportFormat(StrEnum):
 
 @app.command("zones")
 def zones(config: ConfigFile = None, state: StateFolder = None) -> None:
-    """Print the names of our zones, one a line: the standard one, then the dynamic one."""
-    own = settings_of(config, state).reputation
+    """Print the names of our zones, one a line: the standard one, the dynamic one, then that of URLs."""
+    settings = settings_of(config, state)
+    own = settings.reputation
     print(own.standard_zone)
     print(own.dynamic_zone)
+    print(settings.urls.zone)
 
 
 @app.command("lookup")
@@ -134,7 +136,11 @@ def export(
     state: StateFolder = None,
 ) -> None:
     """Write one of our zones as other servers and programs read it. The dynamic zone is the one of the level in the settings."""
-    lines = _exported(_zone(settings_of(config, state), zone), format, time.time())
+    written(_exported(_zone(settings_of(config, state), zone), format, time.time()), out)
+
+
+def written(lines: Iterable[str], out: Path | None) -> None:
+    """Write to a file, which is replaced as a whole, or to standard output. Raises Trouble."""
     if out is None:
         sys.stdout.writelines(lines)
         return

@@ -14,6 +14,10 @@ from mailward.reputation.ip.levels import NETWORKS_FROM
 from mailward.reputation.ip.protected import Protected
 from mailward.reputation.ip.refresh import refresh_forever
 from mailward.reputation.ip.standard import StandardDatabase
+from mailward.reputation.url import rater
+from mailward.reputation.url.keeper import UrlKeeper
+from mailward.reputation.url.rater import Rater
+from mailward.reputation.url.store import UrlDatabase
 
 
 def protected(settings: Settings) -> Protected:
@@ -42,3 +46,23 @@ def keeper(settings: Settings, policy: Policy) -> Keeper:
 async def refresh_lists(settings: Settings, stop: asyncio.Event) -> None:
     """Fetch the lists that the settings name, until `stop`."""
     await refresh_forever(standard_database(settings), settings.reputation.list_sources, stop)
+
+
+def url_database(settings: Settings) -> UrlDatabase:
+    """Feeds of URLs and people's ratings."""
+    return UrlDatabase(settings.reputation_folder, settings.snapshots_folder)
+
+
+def url_keeper(settings: Settings) -> UrlKeeper:
+    """Who learns about domains. Raises Busy and OSError, as it does."""
+    return UrlKeeper(settings.reputation_folder, settings.snapshots_folder)
+
+
+def url_rater(settings: Settings) -> Rater:
+    """The rater with everything that is published here; it takes up newer tables by itself."""
+    return rater.load(settings.snapshots_folder, settings.urls.new_days)
+
+
+async def refresh_feeds(settings: Settings, stop: asyncio.Event) -> None:
+    """Fetch the feeds that the settings name, until `stop`."""
+    await refresh_forever(url_database(settings), settings.urls.feed_sources, stop)

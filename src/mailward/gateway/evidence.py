@@ -17,7 +17,7 @@ from mailward.reputation.address import Source, source
 from mailward.reputation.evidence import WEIGHTS, Evidence, EvidenceKind, append
 from mailward.scan.assessment import Assessment
 from mailward.scan.email_reputation import EMAIL_REPUTATION, charges
-from mailward.scan.new_spam_sources import Suspicion, finding
+from mailward.scan.new_spam_sources import Suspicion, accused, finding
 from mailward.scan.verdict import Kind, Verdict
 
 BY = "gateway"
@@ -66,6 +66,13 @@ def of_message(assessment: Assessment, verdict: Verdict, policy: Policy, outcome
         yield Evidence(assessment.time, EvidenceKind.SPAM, found, weight, BY, detail)
     elif score < HAM_BELOW and not traps and verdict.kind in (Kind.CLEAN, Kind.LISTED_SOURCE):
         yield Evidence(assessment.time, EvidenceKind.HAM, found, by=BY, detail=detail)
+
+
+def accused_links(assessment: Assessment, policy: Policy, outcome: str) -> tuple[str, ...]:
+    """The links of a message from a foreign address that are evidence against the places they lead to."""
+    if not policy.email_reputation.evidence.learn or assessment.authenticated or outcome not in FINAL:
+        return ()
+    return tuple([url.url for url in accused(assessment, policy)])
 
 
 def _about(assessment: Assessment) -> Source | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from mailward import content, storage
 from mailward.content.local import LocalModel
 from mailward.gateway import evidence
+from mailward.gateway.databases import url_rater
 from mailward.gateway.domains import asked_about
 from mailward.gateway.examiners import Examiners
 from mailward.gateway.hops import LOOK_SECONDS, published
@@ -22,6 +23,7 @@ from mailward.gateway.lists import Reputation
 from mailward.gateway.local import load_local, local_file
 from mailward.gateway.partial import from_envelope, undecided, unread, words
 from mailward.gateway.settings import Settings
+from mailward.gateway.urls import Links
 from mailward.message import Envelope, Message, parse
 from mailward.message.attachments import Examined, worth
 from mailward.message.origin import Origin
@@ -29,7 +31,6 @@ from mailward.message.urls import FoundUrl, urls_of
 from mailward.policy import ListEntry, Policy, ReputationLevel
 from mailward.reputation.answer import IpReputation, ListAnswer, Standing
 from mailward.reputation.dnsbl.plan import Plan
-from mailward.reputation.url import rater
 from mailward.scan.answers import Answers
 from mailward.scan.assess import Model, Rater, Site, assess
 from mailward.scan.assessment import Assessment
@@ -82,6 +83,7 @@ class Gateway:
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, "attachments")  # starts no thread before the first message that needs one
         self.journal = Journal(settings.storage_url)
         self.spool = evidence.Spool(settings.reputation_folder)
+        self.links = Links(settings.urls_folder, settings.urls.learn)
         self._looked = 0.0
         self._local_written = 0
         self._take(policy)
@@ -100,7 +102,7 @@ class Gateway:
 
         Raises StorageError or PolicyError when the stored policy cannot be read.
         """
-        return cls(settings, policy or stored_policy(settings), content.load(), load_local(settings), rater.load())
+        return cls(settings, policy or stored_policy(settings), content.load(), load_local(settings), url_rater(settings))
 
     # Judging: read, ask outside, conclude
 
@@ -254,9 +256,12 @@ class Gateway:
     def record(self, judgement: Judgement, outcome: str, rcpt_outcomes: dict[str, str] | None = None) -> None:
         """Remember what became of a message, and learn of its sender. Returns at once; both are written in the background."""
         self.keep(judgement, outcome, rcpt_outcomes)
+        self.links.seen(judgement.assessment, judgement.verdict)
         if self.foreign(judgement.assessment.sender_ip.address):
             for piece in evidence.of_message(judgement.assessment, judgement.verdict, self.policy, outcome):
                 self.spool.add(piece)
+            if links := evidence.accused_links(judgement.assessment, self.policy, outcome):
+                self.links.accuse(links, judgement.assessment.time, judgement.assessment.sender_ip.address or "")
 
     def keep(self, judgement: Judgement, outcome: str, rcpt_outcomes: dict[str, str] | None = None) -> None:
         """Remember only: a record with a known id takes the place of the earlier one."""
@@ -282,6 +287,7 @@ class Gateway:
         """Return when everything recorded so far is stored, or could not be."""
         self.journal.flush()
         self.spool.flush()
+        self.links.flush()
 
     def close(self) -> None:
         """Store what is left and end the background writers."""
@@ -289,6 +295,7 @@ class Gateway:
         self.spool.close()
         self._looking.shutdown(wait=False)
         self.examiners.close()
+        self.links.close()
 
     def reload(self) -> None:
         """Take up the policy and the local model that are stored now. On an error the old ones stay in force, and it is raised."""

@@ -15,6 +15,7 @@ from mailward.policy.problems import DocumentError, Problem
 from mailward.policy.reading import read_document
 from mailward.policy.rendering import render
 from mailward.reputation.ip.sources import ListSource, read_source
+from mailward.reputation.url.feeds import FeedSource, feed_source
 
 DEFAULT_FILE = "mailward.toml"
 
@@ -318,6 +319,60 @@ class Reputation(_Table):
         return self
 
 
+class Feed(_Table):
+    """A feed of URLs that is fetched again and again."""
+
+    name: str
+    source: str = Field(default="", repr=False)  # may hold a key
+    format: str = ""
+    every: str = ""
+    expires: str = ""
+    kind: str = ""
+    rating: int = Field(default=-1, ge=-1, le=100)
+
+    @model_validator(mode="after")
+    def _that_can_be_fetched(self) -> Feed:
+        self.read()
+        return self
+
+    def read(self) -> FeedSource:
+        return feed_source(self.name, self.source, self.format, self.every, self.expires, self.kind, self.rating)
+
+
+class Urls(_Table):
+    """What is known of URLs: feeds, domains seen in mail, and our own DNS zone of them."""
+
+    feeds: tuple[Feed, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=100,
+        description="Feeds of URLs, names or popularity, fetched again and again; each a table [[urls.feeds]] with name, source (https://... or the "
+        "full path of a file), format, every, expires, kind and rating. Of feeds in the catalogue (docs/url-feeds.md) the name may be "
+        "enough. Read the terms of a feed before you name it.",
+    )
+    zone: ZoneName = Field(default="url.rep.internal", description="The DNS zone of what is rated bad here, by people and by evidence.")
+    learn: bool = Field(
+        default=True,
+        description="Whether the domains of links in mail are remembered (since when, how often), and bad ones rated by evidence. "
+        "Nothing of it leaves the machine but by the zone.",
+    )
+    new_days: int = Field(
+        default=7, ge=0, le=365, description="A domain first seen in mail here within so many days is called new in reasons. 0: never."
+    )
+
+    @model_validator(mode="after")
+    def _feeds_with_names_of_their_own(self) -> Urls:
+        named = [feed.name for feed in self.feeds]
+        if len(named) != len(set(named)):
+            raise ValueError("two of the feeds have the same name")
+        return self
+
+    @property
+    def feed_sources(self) -> tuple[FeedSource, ...]:
+        """What `feeds` names."""
+        return tuple(feed.read() for feed in self.feeds)
+
+
 class Settings(_Table):
     """The whole file."""
 
@@ -328,8 +383,15 @@ class Settings(_Table):
     dns: Dns = Field(default_factory=Dns)
     console: Console = Field(default_factory=Console)
     reputation: Reputation = Field(default_factory=Reputation)
+    urls: Urls = Field(default_factory=Urls)
 
     _beside: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _a_zone_of_their_own(self) -> Settings:
+        if self.urls.zone in (self.reputation.standard_zone, self.reputation.dynamic_zone):
+            raise ValueError("urls.zone is one of the zones of addresses; URLs need a zone of their own")
+        return self
 
     @classmethod
     def load(cls, path: str | Path | None = None, state: str | Path | None = None) -> Settings:
@@ -386,6 +448,11 @@ class Settings(_Table):
     @property
     def snapshots_folder(self) -> Path:
         return self.state_folder / "snapshots"
+
+    @property
+    def urls_folder(self) -> Path:
+        """Where feeds, people's ratings and the life of domains are kept."""
+        return self.reputation_folder / "urls"
 
     @property
     def reputation_folder(self) -> Path:

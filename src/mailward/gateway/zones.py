@@ -1,10 +1,12 @@
-"""Our own two zones, as the settings name them, over the snapshots that are published."""
+"""Our own zones, as the settings name them, over the snapshots that are published."""
 
 from __future__ import annotations
 
 from mailward.gateway.settings import Settings
 from mailward.reputation.listing import Database
 from mailward.reputation.snapshot import DYNAMIC_FILE, STANDARD_FILE, Table
+from mailward.reputation.url.table import EVIDENCE_FILE, OWN_FILE, UrlTable
+from mailward.reputation.zone.url_zone import UrlZone
 from mailward.reputation.zone.zone import Zone
 
 
@@ -18,3 +20,9 @@ def own_zones(settings: Settings, *, mapped: bool = True) -> tuple[Zone, Zone]:
         for name, database, file in places
     )
     return standard, dynamic
+
+
+def url_zone(settings: Settings, *, mapped: bool = True) -> UrlZone:
+    """The zone of what is rated bad here. Raises SnapshotError, as `own_zones`."""
+    own, evidence = ((UrlTable.open if mapped else UrlTable)(settings.snapshots_folder / file) for file in (OWN_FILE, EVIDENCE_FILE))
+    return UrlZone(settings.urls.zone, own, evidence, settings.reputation.name_servers)

@@ -37,6 +37,12 @@ def literal(value: Any) -> str:
     if isinstance(value, EntryList | tuple | list):
         entries = list(value)
         return "[\n" + "".join(f"    {literal(entry)},\n" for entry in entries) + "]" if entries else "[]"
+    if isinstance(value, BaseModel):
+        return (
+            "{ "
+            + ", ".join(f"{name} = {literal(each)}" for name, each in value if each != default_of(type(value).model_fields[name]))
+            + " }"
+        )
     raise TypeError(f"{type(value).__name__} has no TOML form")
 
 

@@ -8,12 +8,12 @@ survives the death of the writer; what cannot be written costs evidence, never m
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from mailward.reputation import spool
 from mailward.reputation.address import Source, source
 
 SPOOL = "evidence.tsv"
@@ -60,7 +60,7 @@ class Evidence:
 
     def line(self) -> str:
         weight = WEIGHTS[self.kind] if self.weight < 0 else min(self.weight, MAX_WEIGHT)
-        return f"{self.time:.3f}\t{self.kind}\t{weight:g}\t{self.source}\t{_plain(self.by)}\t{_plain(self.detail)}\n"
+        return f"{self.time:.3f}\t{self.kind}\t{weight:g}\t{self.source}\t{spool.plain(self.by, MAX_TEXT)}\t{spool.plain(self.detail, MAX_TEXT)}\n"
 
 
 def parse(line: str) -> Evidence | None:
@@ -83,16 +83,6 @@ _KINDS = {kind.value: kind for kind in EvidenceKind}
 
 def append(folder: Path, pieces: Iterable[Evidence]) -> None:
     """Add evidence to the spool in `folder` (see `Settings.reputation_folder`); returns when the system has it. Raises OSError."""
-    data = "".join([piece.line() for piece in pieces]).encode()
-    if not data:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    file = os.open(folder / SPOOL, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-    try:
-        os.write(file, data)
-    finally:
-        os.close(file)
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[:MAX_TEXT])
+    lines = "".join([piece.line() for piece in pieces])
+    if lines:
+        spool.append(folder / SPOOL, lines)

@@ -2,16 +2,12 @@
 
 A table holds disjoint ranges of addresses, v4 and v6 apart, sorted by their first address. A listing ends when its time
 is over, whether or not a newer file was published meanwhile. Files are replaced as a whole by rename; `Table.follow`
-takes up a newer one.
-
-Layout: one line of JSON (what follows, where, of what type), then the columns, each aligned to 64 octets.
+takes up a newer one (`mapped.py`).
 """
 
 from __future__ import annotations
 
 import mmap
-import os
-import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,16 +19,17 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mailward.reputation import mapped
 from mailward.reputation.address import Source
 from mailward.reputation.listing import KINDS, LEVELS, Listing
+from mailward.reputation.mapped import FOLLOW_SECONDS as FOLLOW_SECONDS
+from mailward.reputation.mapped import Column, Mapped
+from mailward.reputation.mapped import SnapshotError as SnapshotError
 
 STANDARD_FILE = "standard.ips"
 DYNAMIC_FILE = "dynamic.ips"
 GOOD_FILE = "good.ips"
-FOLLOW_SECONDS = 0.5  # how often `follow` looks for a newer file
 FOREVER = 0
-_ALIGN = 64
-_UNREADABLE = (-1, -1)  # the stamp of a file we may not look at; told once
 _LOW = (1 << 64) - 1
 
 # Columns of one family. v6 numbers are split in two: `start`/`end` hold the upper 64 bits, `start_low`/`end_low` the lower.
@@ -44,24 +41,14 @@ LEVEL_COLUMNS = {f"until_{level}": "<u4" for level in range(1, LEVELS + 1)}  # i
 Columns = Mapping[str, npt.NDArray[Any]]
 
 
-class SnapshotError(Exception):
-    """A snapshot file that cannot be used; the text says which and what to do."""
-
-
-class _Column(msgspec.Struct):
-    offset: int
-    count: int
-    dtype: str
-
-
 class _Header(msgspec.Struct):
     format: str
     serial: int
     made: float
     levelled: bool
     texts: list[str]
-    v4: dict[str, _Column]
-    v6: dict[str, _Column]
+    v4: dict[str, Column]
+    v6: dict[str, Column]
 
 
 _FORMAT = "mailward-listings-1"
@@ -74,26 +61,18 @@ def write(path: Path, v4: Columns, v6: Columns, texts: Sequence[str], serial: in
     """
     levelled = "until_1" in v4 or "until_1" in v6
     families = ((v4, {**V4_COLUMNS, **_row_columns(levelled)}), (v6, {**V6_COLUMNS, **_row_columns(levelled)}))
-    placed: list[dict[str, _Column]] = []
+    placed: list[dict[str, Column]] = []
     offset = 0
     for columns, types in families:
         count = len(columns["start"]) if columns else 0
         placed.append({})
         for name, dtype in types.items():
-            placed[-1][name] = _Column(offset, count, dtype)
-            offset += -(-count * np.dtype(dtype).itemsize // _ALIGN) * _ALIGN
-    header = msgspec.json.encode(_Header(_FORMAT, serial, made, levelled, list(texts), placed[0], placed[1])) + b"\n"
-    header = header[:-1] + b" " * (-len(header) % _ALIGN) + b"\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    with draft.open("wb") as file:
-        file.write(header)
-        for (columns, types), places in zip(families, placed, strict=True):
-            for name, dtype in types.items() if columns else ():
-                file.seek(len(header) + places[name].offset)
-                file.write(np.ascontiguousarray(columns[name], dtype=dtype).tobytes())
-        file.truncate(len(header) + offset)
-    draft.replace(path)
+            placed[-1][name], offset = mapped.place(offset, count, dtype)
+    header = _Header(_FORMAT, serial, made, levelled, list(texts), placed[0], placed[1])
+    filled = (
+        (places[name], columns[name]) for (columns, _), places in zip(families, placed, strict=True) for name in (places if columns else ())
+    )
+    mapped.write(path, header, filled, offset)
 
 
 def _row_columns(levelled: bool) -> dict[str, str]:
@@ -134,46 +113,8 @@ class _Family:
         return start << 64 | int(self.views["start_low"][row]), end << 64 | int(self.views["end_low"][row])
 
 
-class Table:
+class Table(Mapped):
     """A mapped snapshot. Looking up is safe from several threads; `follow` belongs to one."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._looked = float("-inf")
-        self._stamp: tuple[int, int] | None = None
-        self._empty()
-
-    @classmethod
-    def open(cls, path: Path) -> Table:
-        """Map a file; a table without entries where there is none (yet). Raises SnapshotError for a damaged one."""
-        table = cls(path)
-        table.follow(force=True)
-        return table
-
-    def follow(self, *, force: bool = False) -> bool:
-        """Take up a newer file, at most every FOLLOW_SECONDS unless forced. Whether there was one.
-
-        Raises SnapshotError for a file that is damaged or cannot be read; the table keeps what it had, and each is told once.
-        """
-        now = time.monotonic()
-        if not force and now < self._looked + FOLLOW_SECONDS:
-            return False
-        self._looked = now
-        try:
-            found = os.stat(self._path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            known, self._stamp = self._stamp, _UNREADABLE
-            if known == _UNREADABLE:
-                return False
-            raise SnapshotError(f"{self._path} cannot be read: {error.strerror}. Check the permissions of the state folder.") from error
-        stamp = (found.st_mtime_ns, found.st_ino)
-        if stamp == self._stamp:
-            return False
-        self._stamp = stamp
-        self._map()
-        return True
 
     def _empty(self) -> None:
         self.serial = 0
@@ -185,23 +126,15 @@ class Table:
         self.v4 = _family(4, {**arrays, "start": np.empty(0, "<u4"), "end": np.empty(0, "<u4")})
         self.v6 = _family(6, arrays)
 
-    def _map(self) -> None:
-        try:
-            with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as probe:
-                end = probe.find(b"\n", 0, 64 << 20) + 1
-                header = msgspec.json.decode(probe[:end], type=_Header)
-                if header.format != _FORMAT:
-                    raise ValueError(f"its format is {header.format[:40]!r}")
-                file.seek(0)
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            families = [
-                _family(version, {name: _mapped(data, end, column) for name, column in columns.items()})
-                for version, columns in ((4, header.v4), (6, header.v6))
-            ]
-        except (OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
-            raise SnapshotError(f"{self._path} cannot be used: {error}. It is written anew with the next change.") from error
-        self.serial, self.made, self.levelled, self.texts = header.serial, header.made, header.levelled, header.texts
-        self.v4, self.v6 = families
+    def _take(self, header: bytes, data: mmap.mmap, base: int) -> None:
+        read = msgspec.json.decode(header, type=_Header)
+        if read.format != _FORMAT:
+            raise ValueError(f"its format is {read.format[:40]!r}")
+        self.v4, self.v6 = (
+            _family(version, {name: mapped.mapped(data, base, column) for name, column in columns.items()})
+            for version, columns in ((4, read.v4), (6, read.v6))
+        )
+        self.serial, self.made, self.levelled, self.texts = read.serial, read.made, read.levelled, read.texts
 
     def __len__(self) -> int:
         return len(self.v4) + len(self.v6)
@@ -266,10 +199,6 @@ class Table:
 
 def _family(version: int, arrays: dict[str, npt.NDArray[Any]]) -> _Family:
     return _Family(version, {name: array.data for name, array in arrays.items()}, arrays)
-
-
-def _mapped(data: mmap.mmap, base: int, column: _Column) -> npt.NDArray[Any]:
-    return np.frombuffer(data, dtype=column.dtype, count=column.count, offset=base + column.offset)
 
 
 def _shown(version: int, start: int, end: int) -> str:

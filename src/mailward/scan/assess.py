@@ -195,7 +195,7 @@ def _rated(found: FoundUrl, answers: Answers, rater: Rater | None) -> RatedUrl:
     rating = rater.rate(found.url)
     known: int | Literal["untested"] = "untested" if rating.rating is None else rating.rating
     lists = answers.domains.get(registrable(place(found.url)[0]), ()) if answers.domains else ()
-    return RatedUrl(found.url, where, known, rating.band.value, rating.why, text, lists)
+    return RatedUrl(found.url, where, known, rating.band.value, rating.why, rating.source, text, lists)
 
 
 def _direction(senders: Sequence[str], envelope: Envelope, site: Site) -> str:

@@ -24,6 +24,7 @@ class RatedUrl:
     rating: int | Untested | Unchecked = "unchecked"
     band: str = "unchecked"  # see reputation.url.rating.Band
     why: str = ""  # of the rating, a clause
+    source: str = ""  # what knew the rating: see reputation.url.rating.Rating
     text: str = ""  # what stood on the link
     lists: tuple[ListAnswer, ...] = ()  # what DNS URI lists say of its domain; the rating does not count it
 

@@ -118,8 +118,13 @@ def rule(assessment: Assessment, policy: Policy) -> Ruling:
         filter=winner.filter if winner else "",
         entry=_entry(opinions, winner),
         hits=tuple(sorted(hits, key=lambda hit: -hit.action.severity)),
-        notes=tuple([reason for opinion in opinions for reason in opinion.reasons]),
+        notes=tuple([reason for opinion in _decider_first(opinions, winner) for reason in opinion.reasons]),
     )
+
+
+def _decider_first(opinions: list[Opinion], winner: Hit | None) -> list[Opinion]:
+    """What decided is told before what others have to say."""
+    return sorted(opinions, key=lambda opinion: winner is None or opinion.hit is not winner)
 
 
 def _entry(opinions: list[Opinion], winner: Hit | None) -> str:
@@ -130,7 +135,8 @@ def _entry(opinions: list[Opinion], winner: Hit | None) -> str:
 def decide(assessment: Assessment, policy: Policy) -> Verdict:
     """Judge the facts by the policy.
 
-    Reasons: first those that are no part of a score (an entry, a limit), then the contributions, the weightiest first.
+    Reasons: first those that are no part of a score (an entry, a limit), of the filter that decided before all others; then the contributions,
+    the weightiest first.
     """
     ruling = rule(assessment, policy)
     return Verdict(

@@ -19,6 +19,7 @@ from mailward.scan.verdict import Hit, Kind, Reason
 from mailward.scan.web_reputation import counted, shown
 
 NEW_SPAM_SOURCES = "new_spam_sources"
+_LOOK = ("model:", "address")  # ratings by how a URL looks, of which nobody has seen the place
 _SHOWN_STANDINGS = {
     Standing.GOOD: "of good standing",
     Standing.UNKNOWN: "of which nothing is known",
@@ -89,12 +90,26 @@ def finding(assessment: Assessment, policy: Policy) -> Finding | None:
         return None
     standing = Standing(assessment.sender_ip.standing)
     standing = Standing.UNKNOWN if standing is Standing.UNCHECKED else standing
-    approved = policy.web_reputation.target.approved_urls
-    urls = [url for url in counted(assessment, policy) if url.rating != "unchecked" and not approved.match(url.url)]
+    urls = _links(assessment, policy)
     if not urls:
         return None
     worst = max(urls, key=lambda url: _weight(url, standing))
     return Finding(_suspicion(worst, standing), worst, standing)
+
+
+def accused(assessment: Assessment, policy: Policy) -> tuple[RatedUrl, ...]:
+    """The links of a message of high suspicion that are suspicious with its sender and not known by anybody who looked at them."""
+    found = finding(assessment, policy)
+    if found is None or found.suspicion is not Suspicion.HIGH:
+        return ()
+    high = [url for url in _links(assessment, policy) if _suspicion(url, found.standing) is Suspicion.HIGH]
+    return tuple([url for url in high if not url.source or url.source.startswith(_LOOK)])
+
+
+def _links(assessment: Assessment, policy: Policy) -> list[RatedUrl]:
+    """The rated links that are neither internal nor approved."""
+    approved = policy.web_reputation.target.approved_urls
+    return [url for url in counted(assessment, policy) if url.rating != "unchecked" and not approved.match(url.url)]
 
 
 def _suspicion(url: RatedUrl, standing: Standing) -> Suspicion:

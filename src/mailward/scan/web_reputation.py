@@ -84,7 +84,7 @@ def rated(url: RatedUrl, policy: Policy) -> RatedUrl:
     known = catalogue().get(listing.zone)
     codes = ", ".join([f"{code} {known.meanings.get(code, '') if known else ''}".strip() for code in listing.codes[:3]])
     why = f"its domain is listed in {listing.zone} ({codes})"
-    return replace(url, rating=LISTED_RATING, band=band_of(LISTED_RATING).value, why=why)
+    return replace(url, rating=LISTED_RATING, band=band_of(LISTED_RATING).value, why=why, source=f"dns:{listing.zone}")
 
 
 def _is_listing(answer: ListAnswer, policy: Policy) -> bool:

@@ -48,6 +48,8 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.sock
     duties: dict[str, Callable[[asyncio.Event], Awaitable[object]]] = {
         "keeper": partial(keep, settings, policy),
         "lists": partial(databases.refresh_lists, settings),
+        "urls": partial(keep_urls, settings),
+        "feeds": partial(databases.refresh_feeds, settings),
         "probes": partial(probe_forever, settings, partial(_foreign_lists, policy)),
         "hops": partial(resolve_forever, settings, lambda: policy.organisation.mx_domains),
         "suggestions": partial(suggest_forever, settings, policy),
@@ -114,6 +116,23 @@ async def suggest_forever(settings: Settings, policy: Policy, stop: asyncio.Even
                 log.warning("own_hop_suggested", address=found.address, messages=found.messages, of=found.looked_at, why=found.why,
                             remedy="if it is a server of yours, add it to organisation.gateway_networks")  # fmt: skip
         await pause(stop, SUGGEST_SECONDS)
+
+
+async def keep_urls(settings: Settings, stop: asyncio.Event) -> None:
+    """The same for what is known of URLs: evidence, feeds and people's ratings."""
+    database = databases.url_database(settings)
+    while not stop.is_set():
+        try:
+            keeper = databases.url_keeper(settings)
+        except Busy:
+            await pause(stop, IDLE_SECONDS)
+            continue
+        with keeper:
+            while not stop.is_set():
+                await asyncio.to_thread(database.publish_if_due, time.time())
+                if not await asyncio.to_thread(keeper.catch_up):
+                    await pause(stop, IDLE_SECONDS)
+            keeper.save(time.time())
 
 
 class _Server(uvicorn.Server):

@@ -86,7 +86,7 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
 def test_a_renamed_spool_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evidence is learned once across the change to a new file, also by a keeper that starts after it, and also what a slow writer adds."""
     monkeypatch.setattr(keeping, "ROTATE_BYTES", 1000)
-    monkeypatch.setattr(keeping, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(keeping.spool, "SETTLE_SECONDS", 0.0)
     folder = tmp_path / "reputation"
     with Keeper(folder, tmp_path / "snapshots") as keeper:
         for round_ in range(5):
@@ -203,7 +203,7 @@ KEEPER = """
 import sys, time
 from pathlib import Path
 from mailward.reputation.ip import keeper as keeping
-keeping.ROTATE_BYTES, keeping.SAVE_SECONDS, keeping.SETTLE_SECONDS = 20_000, 0.02, 0.3
+keeping.ROTATE_BYTES, keeping.SAVE_SECONDS, keeping.spool.SETTLE_SECONDS = 20_000, 0.02, 0.3
 folder = Path(sys.argv[1])
 while True:
     try:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from mailward.reputation.ip.formats import EXCLUDED, READERS, Entry, Format, Range, Refused, detect, ipsum
+from mailward.reputation.ip.formats import EXCLUDED, READERS, Entry, Format, Range, Refuse, Refused, detect, ipsum
 from mailward.reputation.ip.ranges import Numbers
 
 MAX_OCTETS = 512 << 20  # of one list; the largest public ones have 100 MB
@@ -95,13 +95,13 @@ def read(file: BinaryIO, format: Format | None = None, *, force: bool = False, a
         file.seek(0)
     intake = _Intake(format, force)
     reader = ipsum(at_least) if format is Format.IPSUM else READERS[format]
-    for entry in reader(_lines(file, intake), intake.refuse):
+    for entry in reader(lines(file, intake.refuse), intake.refuse):
         intake.take(entry)
     return intake.done()
 
 
-def _lines(file: BinaryIO, intake: _Intake) -> Iterator[tuple[int, str]]:
-    """Numbered lines. One that is too long is refused and passed over."""
+def lines(file: BinaryIO, refuse: Refuse) -> Iterator[tuple[int, str]]:
+    """Numbered lines. One that is too long is refused and passed over. Raises ListRefused for a list that is too large."""
     octets, number, cut = 0, 0, False
     while piece := file.readline(MAX_LINE):
         octets += len(piece)
@@ -113,7 +113,7 @@ def _lines(file: BinaryIO, intake: _Intake) -> Iterator[tuple[int, str]]:
             if whole:
                 yield number, piece.decode("utf-8", "replace").removeprefix("\ufeff")
             else:
-                intake.refuse(number, f"the line has more than {MAX_LINE} octets")
+                refuse(number, f"the line has more than {MAX_LINE} octets")
         cut = not whole
 
 

@@ -21,7 +21,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mailward.reputation import evidence, snapshot
+from mailward.reputation import evidence, snapshot, spool
 from mailward.reputation.address import Source
 from mailward.reputation.evidence import AGAINST, Evidence, EvidenceKind
 from mailward.reputation.ip.dynamic import DynamicDatabase, Promotion
@@ -34,8 +34,6 @@ STATE_FILE = "dynamic.npz"
 OLD_SPOOL = "evidence.1.tsv"
 LOCK_FILE = "keeper.lock"
 ROTATE_BYTES = 64 << 20  # about a million pieces of evidence
-SETTLE_SECONDS = 2.0  # a writer may still have the old file open after it was renamed
-READ_BYTES = 2 << 20  # learned at once, so that the process can do something else in between
 SAVE_SECONDS = 120.0
 PUBLISH_SECONDS = 1.0  # at least between two snapshots, and
 PUBLISH_SHARE = 10.0  # so many times as long as publishing takes
@@ -78,11 +76,11 @@ class Keeper:
         self._protected = protected or Protected()
         self.database = DynamicDatabase(self._protected.holds, ours)
         self._listed = Table(snapshots / snapshot.STANDARD_FILE)
-        self._place: tuple[int, int] = (0, 0)  # inode of the spool and how far it was read
-        self._rotated = self._saved = self._published = self._took = 0.0
+        self._reader = spool.Reader(folder / evidence.SPOOL, folder / OLD_SPOOL, ROTATE_BYTES)
+        self._saved = self._published = self._took = 0.0
         self._changed = self._unsaved = False
         self._serial = 0
-        self._lock = _locked(folder)
+        self._lock = locked(folder)
         self._load()
 
     def __enter__(self) -> Keeper:
@@ -119,7 +117,7 @@ class Keeper:
 
     def _learn(self, now: float) -> int:
         learned = 0
-        for line in self._lines():
+        for line in self._reader.lines():
             piece = evidence.parse(line)
             if piece is None:
                 log.warning("a line of evidence cannot be read and is left out: %r", line[:100])
@@ -131,44 +129,6 @@ class Keeper:
         if learned:
             self._changed = self._unsaved = True
         return learned
-
-    def _lines(self) -> list[str]:
-        """The next whole lines. A file that was renamed is read to its end first."""
-        spool, old = self._folder / evidence.SPOOL, self._folder / OLD_SPOOL
-        inode, place = self._place
-        if inode and _inode(spool) != inode:
-            if _inode(old) == inode:
-                lines = self._read(old)
-                if lines or time.monotonic() < self._rotated + SETTLE_SECONDS:
-                    return lines
-            self._place = (0, 0)
-        if not self._place[0]:
-            self._place = (_inode(spool), 0)
-        if not self._place[0]:
-            return []
-        lines = self._read(spool)
-        if not lines and place >= ROTATE_BYTES:
-            self._rotate()
-        return lines
-
-    def _read(self, path: Path) -> list[str]:
-        inode, place = self._place
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size < place:
-                log.error("%s is shorter than what was read of it; it is read anew", path)
-                place = 0
-            file.seek(place)
-            data = file.read(READ_BYTES)
-        end = data.rfind(b"\n") + 1
-        if not end and len(data) == READ_BYTES:
-            end = len(data)  # no evidence is that long: leave it out
-        self._place = (inode, place + end)
-        return data[:end].decode("utf-8", "replace").splitlines()
-
-    def _rotate(self) -> None:
-        """Begin a new spool. The old one is kept until the next time, for those who ask what a source did."""
-        (self._folder / evidence.SPOOL).replace(self._folder / OLD_SPOOL)
-        self._rotated = time.monotonic()
 
     # Telling others
 
@@ -202,7 +162,7 @@ class Keeper:
         self.database.forget(now)
         draft = self._folder / f"{STATE_FILE}.tmp"
         with draft.open("wb") as file:
-            np.savez(file, place=np.array([*self._place, self._serial], np.uint64), **self.database.state())  # type: ignore[arg-type]
+            np.savez(file, place=np.array([*self._reader.place, self._serial], np.uint64), **self.database.state())  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._folder / STATE_FILE)
@@ -217,7 +177,7 @@ class Keeper:
             with np.load(path, allow_pickle=False) as arrays:
                 place = arrays["place"]
                 self.database.restore({name: arrays[name] for name in arrays.files if name != "place"})
-            self._place, self._serial = (int(place[0]), int(place[1])), int(place[2])
+            self._reader.place, self._serial = (int(place[0]), int(place[1])), int(place[2])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             aside = path.with_suffix(".damaged")
             path.replace(aside)
@@ -230,7 +190,8 @@ def words(promotion: Promotion) -> str:
     return f"sent spam on {promotion.days} days, and hardly anything else"
 
 
-def _locked(folder: Path) -> int:
+def locked(folder: Path) -> int:
+    """The lock of a folder, for as long as the file is open. Raises Busy and OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
@@ -239,13 +200,6 @@ def _locked(folder: Path) -> int:
         os.close(lock)
         raise Busy(f"{folder} is kept by another process") from error
     return lock
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return 0
 
 
 @dataclass(frozen=True, slots=True)

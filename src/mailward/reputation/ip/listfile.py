@@ -67,38 +67,39 @@ class Pieces:
 def write(folder: Path, about: About, imported: Imported) -> None:
     """Keep a list under its name, in place of the one that had it. What that one had too is listed since then. Raises OSError."""
     path, default = folder / (about.name + SUFFIX), BY_LABEL[about.kind]
-    arrays = {"about": _octets(about), "texts": _octets(imported.texts)}
+    arrays = {"about": octets(about), "texts": octets(imported.texts)}
     for family, rows in (("v4", imported.v4), ("v6", imported.v6)):
         pieces = _pieces(rows, default, about.imported)
-        with suppress(ListDamaged), _opened(path) as archive:
+        with suppress(ListDamaged), opened(path) as archive:
             _keep_since(pieces, _family(archive, family))
         arrays |= _columns(family, pieces)
-    _write(path, arrays)
+    store(path, arrays)
 
 
 def renew(path: Path, expires: int) -> None:
     """Keep a list as it is, with another end. Raises ListDamaged and OSError."""
-    with _opened(path) as archive:
+    with opened(path) as archive:
         found = msgspec.json.decode(archive["about"].tobytes(), type=About)
         arrays = {name: archive[name] for name in archive}
-    _write(path, {**arrays, "about": _octets(msgspec.structs.replace(found, expires=expires))})
+    store(path, {**arrays, "about": octets(msgspec.structs.replace(found, expires=expires))})
 
 
 def about(path: Path) -> About:
     """The note of a list, without the list. Raises ListDamaged."""
-    with _opened(path) as archive:
+    with opened(path) as archive:
         return msgspec.json.decode(archive["about"].tobytes(), type=About)
 
 
 def read(path: Path) -> tuple[tuple[str, ...], Pieces, Pieces]:
     """Texts, v4 and v6. Raises ListDamaged."""
-    with _opened(path) as archive:
+    with opened(path) as archive:
         texts = msgspec.json.decode(archive["texts"].tobytes(), type=tuple[str, ...])
         return texts, _family(archive, "v4"), _family(archive, "v6")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
+def opened(path: Path) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
+    """The columns of an archive. Raises ListDamaged, also for what is missing in it."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             yield archive
@@ -106,7 +107,8 @@ def _opened(path: Path) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
         raise ListDamaged(f"{path} cannot be used: {error}. Import the list again, or delete the file.") from error
 
 
-def _write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def store(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Replace an archive as a whole; returns when it is on disk. Raises OSError."""
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     with draft.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
@@ -157,5 +159,6 @@ def _family(archive: Mapping[str, npt.NDArray[Any]], family: str) -> Pieces:
     return Pieces(tuple(first), tuple(last), *rest)
 
 
-def _octets(note: Any) -> npt.NDArray[np.uint8]:
+def octets(note: Any) -> npt.NDArray[np.uint8]:
+    """A note as a column of an archive."""
     return np.frombuffer(msgspec.json.encode(note), np.uint8)

@@ -10,16 +10,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import msgspec
 
 from mailward.reputation.ip.download import DownloadFailed, Version, download
-from mailward.reputation.ip.imports import Imported, ListRefused, read
+from mailward.reputation.ip.imports import ListRefused
 from mailward.reputation.ip.listfile import ListDamaged
-from mailward.reputation.ip.sources import ListSource
-from mailward.reputation.ip.standard import StandardDatabase
 
 STATE_FILE = "refresh.json"
 AGAIN_SECONDS = 15 * 60.0  # after a failure
@@ -40,7 +39,48 @@ class Refresh(msgspec.Struct, frozen=True):
     failure: str = ""
 
 
-def read_states(database: StandardDatabase) -> dict[str, Refresh]:
+class Source(Protocol):
+    """A list that the settings name. Times in seconds."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def location(self) -> str: ...  # https://... or /path
+    @property
+    def place(self) -> str: ...  # the same without what may be secret
+    @property
+    def every(self) -> int: ...
+    @property
+    def expires(self) -> int: ...
+
+
+class Note(Protocol):
+    """What is known of a list that is kept."""
+
+    @property
+    def entries(self) -> int: ...
+
+    def holds(self, now: float) -> bool: ...
+
+
+Named = TypeVar("Named", bound=Source, contravariant=True)
+Believed = Callable[[int], None]  # raises ListRefused for a number of entries that cannot be believed
+
+
+class Lists(Protocol[Named]):
+    """A database that keeps lists under their names."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def remove_command(self) -> str: ...  # what an operator types before the name
+    def find_list(self, name: str) -> Note | None: ...
+    def renew_list(self, name: str, expires: int) -> None: ...
+    def take_list(self, source: Named, file: BinaryIO, believed: Believed, now: float) -> None:
+        """Read a list and keep it. Raises ListRefused, ListDamaged, ValueError and OSError."""
+
+
+def read_states(database: Lists[Any]) -> dict[str, Refresh]:
     """By the name of the list; empty where nothing was ever fetched."""
     try:
         return msgspec.json.decode((database.folder / STATE_FILE).read_bytes(), type=dict[str, Refresh])
@@ -48,7 +88,7 @@ def read_states(database: StandardDatabase) -> dict[str, Refresh]:
         return {}
 
 
-def write_states(database: StandardDatabase, states: dict[str, Refresh]) -> None:
+def write_states(database: Lists[Any], states: dict[str, Refresh]) -> None:
     draft = database.folder / f"{STATE_FILE}.draft"
     draft.parent.mkdir(parents=True, exist_ok=True)
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(states)))
@@ -56,9 +96,7 @@ def write_states(database: StandardDatabase, states: dict[str, Refresh]) -> None
     draft.replace(database.folder / STATE_FILE)
 
 
-def refresh(
-    database: StandardDatabase, source: ListSource, before: Refresh, now: float, stopping: Callable[[], bool] = lambda: False
-) -> Refresh:
+def refresh(database: Lists[Named], source: Named, before: Refresh, now: float, stopping: Callable[[], bool] = lambda: False) -> Refresh:
     """Fetch a list and keep it, unless it is unchanged or cannot be believed. Never raises; the state says what went wrong."""
     known = before.version if before.location == source.location and database.find_list(source.name) else Version()
     try:
@@ -66,10 +104,7 @@ def refresh(
             if version is None:
                 database.renew_list(source.name, int(now) + source.expires)
                 return msgspec.structs.replace(before, tried=int(now), succeeded=int(now), failure="")
-            imported = read(file, source.format, at_least=source.at_least)
-            _check(database, source, imported, now)
-            text = f"{source.name} {time.strftime('%Y-%m-%d', time.gmtime(now))}"
-            database.import_list(source.name, imported, source.kind, text, int(now) + source.expires, now)
+            database.take_list(source, file, partial(_check, database, source, now), now)
     except (DownloadFailed, ListRefused, ListDamaged, ValueError) as error:
         failure = str(error)
     except OSError as error:
@@ -80,19 +115,19 @@ def refresh(
     return msgspec.structs.replace(before, tried=int(now), failure=failure)
 
 
-def _check(database: StandardDatabase, source: ListSource, imported: Imported, now: float) -> None:
+def _check(database: Lists[Named], source: Named, now: float, entries: int) -> None:
     """Raises ListRefused for a list that lost most of its entries; it is believed when the old one has expired."""
     old = database.find_list(source.name)
-    if old is None or not old.holds(now) or old.entries <= SMALL or len(imported) >= SHRINK * old.entries:
+    if old is None or not old.holds(now) or old.entries <= SMALL or entries >= SHRINK * old.entries:
         return
     raise ListRefused(
-        f"it shrank from {old.entries:,} entries to {len(imported):,}; if that is right, "
-        f"`mailward reputation remove {source.name}` and the next refresh takes it"
+        f"it shrank from {old.entries:,} entries to {entries:,}; if that is right, "
+        f"`{database.remove_command} {source.name}` and the next refresh takes it"
     )
 
 
 @contextmanager
-def _fetched(source: ListSource, known: Version, stopping: Callable[[], bool]) -> Iterator[tuple[BinaryIO, Version | None]]:
+def _fetched(source: Source, known: Version, stopping: Callable[[], bool]) -> Iterator[tuple[BinaryIO, Version | None]]:
     """The content of a list and its version, None for the known one. A file's version is when it was changed, and its size."""
     if source.location.startswith("/"):
         with Path(source.location).open("rb") as file:
@@ -106,7 +141,7 @@ def _fetched(source: ListSource, known: Version, stopping: Callable[[], bool]) -
         yield file, version_there
 
 
-async def refresh_forever(database: StandardDatabase, sources: Sequence[ListSource], stop: asyncio.Event) -> None:
+async def refresh_forever(database: Lists[Named], sources: Sequence[Named], stop: asyncio.Event) -> None:
     """Fetch each list when it is due, one after the other, until `stop`. Who publishes the database sees the change."""
     states = await asyncio.to_thread(read_states, database)
     due = {source.name: _due(source, states.get(source.name, Refresh())) for source in sources}
@@ -124,6 +159,6 @@ async def refresh_forever(database: StandardDatabase, sources: Sequence[ListSour
             await asyncio.wait_for(stop.wait(), min(max(pause, 1.0), 3600.0))
 
 
-def _due(source: ListSource, state: Refresh) -> float:
+def _due(source: Source, state: Refresh) -> float:
     pause = min(source.every, AGAIN_SECONDS) if state.failure else source.every
     return state.tried + pause * random.uniform(1 - JITTER, 1 + JITTER)

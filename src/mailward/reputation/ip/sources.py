@@ -70,10 +70,10 @@ def read_source(text: str) -> ListSource:
         raise ValueError(f"{format!r} is no format; there are {', '.join(Format)}")
     if not at_least.isdecimal() or len(at_least) > 6 or options:
         raise ValueError(f"{text!r} has something that is not every TIME, expires TIME, format FORMAT or at-least NUMBER")
-    return ListSource(name, list_kind(kind), _location(location), every, expires, Format(format) if format else None, int(at_least))
+    return ListSource(name, list_kind(kind), location_of(location), every, expires, Format(format) if format else None, int(at_least))
 
 
-def _location(text: str) -> str:
+def location_of(text: str) -> str:
     parts = urlsplit(text)
     if text.startswith("/"):
         return text

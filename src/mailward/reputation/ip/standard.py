@@ -16,11 +16,13 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -30,10 +32,10 @@ from mailward.reputation.address import Source
 from mailward.reputation.ip import listfile, starter
 from mailward.reputation.ip.composition import Composition
 from mailward.reputation.ip.decisions import MAX_TEXT, Act, Decision, Decisions
-from mailward.reputation.ip.imports import Imported
+from mailward.reputation.ip.imports import Imported, read
 from mailward.reputation.ip.listfile import About, ListDamaged
 from mailward.reputation.ip.protected import Protected
-from mailward.reputation.ip.sources import NAME
+from mailward.reputation.ip.sources import NAME, ListSource
 from mailward.reputation.listing import Database, ListingKind
 
 EXCEPTION_SECONDS = 90 * 86400  # how long a delisting holds against lists that go on naming the address
@@ -75,6 +77,10 @@ class StandardDatabase:
     def folder(self) -> Path:
         return self._folder
 
+    @property
+    def remove_command(self) -> str:
+        return "mailward reputation remove"
+
     # Lists
 
     def import_list(self, name: str, entries: Imported, kind: ListingKind, source_text: str, expires: int, now: float) -> About:
@@ -102,6 +108,13 @@ class StandardDatabase:
                 raise ValueError(f"there are {MAX_LISTS} lists already; remove one first")
             listfile.write(self._lists, about, entries)
         return about
+
+    def take_list(self, source: ListSource, file: BinaryIO, believed: Callable[[int], None], now: float) -> None:
+        """Read a list that the settings name, and keep it if its number of entries is `believed`. Raises as `read` and `import_list` do."""
+        imported = read(file, source.format, at_least=source.at_least)
+        believed(len(imported))
+        text = f"{source.name} {time.strftime('%Y-%m-%d', time.gmtime(now))}"
+        self.import_list(source.name, imported, source.kind, text, int(now) + source.expires, now)
 
     def renew_list(self, name: str, expires: int) -> None:
         """The same list holds for longer: its source says it has not changed. Raises ListDamaged."""

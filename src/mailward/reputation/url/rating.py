@@ -28,12 +28,16 @@ def band_of(rating: int) -> Band:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What is known of one URL. `rating` None: untested. `why`: a sentence; `source`: what knew it ("list:shorteners", "model", "own")."""
+    """What is known of one URL. `rating` None: untested. `why`: a sentence; `source`: what knew it ("own", "evidence", "feed:urlhaus",
+    "list:shorteners", "model:...").
+    """
 
     url: str  # as a browser reads it (WHATWG), or as it was given where no browser could
     rating: int | None
     why: str
     source: str
+    since: int = 0  # known to that source since then, seconds since 1970; 0: it does not say
+    until: int = 0  # when that ends; 0: never, or nobody knows
 
     @property
     def band(self) -> Band:

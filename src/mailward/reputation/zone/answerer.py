@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailward.reputation.zone import names, wire
+from mailward.reputation.zone import wire
+from mailward.reputation.zone.apex import Found, Served
 from mailward.reputation.zone.wire import Question, Rcode, Unanswerable
-from mailward.reputation.zone.zone import Found, Zone, shown
 
-Place = tuple[Zone, bool]  # a zone, and whether the name that leads to it holds an access code
+Place = tuple[Served, bool]  # a zone, and whether the name that leads to it holds an access code
 
 
 def read(data: bytes) -> Question | bytes | None:
@@ -22,7 +22,7 @@ def read(data: bytes) -> Question | bytes | None:
 class Answerer:
     """Our zones under their names, and again under each access code (`CODE.zone`). The zones may be followed meanwhile."""
 
-    def __init__(self, zones: Sequence[Zone], codes: Sequence[str] = ()) -> None:
+    def __init__(self, zones: Sequence[Served], codes: Sequence[str] = ()) -> None:
         self.zones = tuple(zones)
         self._has_codes = bool(codes)
         self._places: dict[bytes, Place] = {}
@@ -53,14 +53,12 @@ class Answerer:
             return wire.reply(question, Rcode.REFUSED, most, ours=False)
         if not owner:
             return self._apex(question, zone, most, with_code)
-        address = names.address(owner)
-        found = zone.find(*address, now) if address is not None else None
-        if found is None or address is None:
-            below = any(zone.holds_any(*held, now) for held in names.below(owner))
-            return self._nothing(question, zone, Rcode.NOERROR if below else Rcode.NXDOMAIN, most)
-        return self._listed(question, zone, found, shown_at=address, now=now, most=most)
+        found = zone.look(owner, now)
+        if found is None:
+            return self._nothing(question, zone, Rcode.NOERROR if zone.is_above(owner, now) else Rcode.NXDOMAIN, most)
+        return self._listed(question, zone, found, owner, now, most)
 
-    def zone_of(self, question: Question) -> Zone | None:
+    def zone_of(self, question: Question) -> Served | None:
         """The zone whose apex is asked about, under its own name."""
         place = self._places.get(question.name)
         return place[0] if place is not None and not place[1] else None
@@ -76,18 +74,17 @@ class Answerer:
         return 0, None
 
     @staticmethod
-    def _listed(question: Question, zone: Zone, found: Found, shown_at: tuple[int, int], now: float, most: int) -> bytes:
+    def _listed(question: Question, zone: Served, found: Found, owner: bytes, now: float, most: int) -> bytes:
         if question.type in (wire.A, wire.ANY):  # ANY gets one kind of records (RFC 8482 4.1)
             records = [wire.QUESTION + b"\0\1\0\1" + found.ttl.to_bytes(4, "big") + b"\0\4" + code for code in found.codes]
         elif question.type == wire.TXT:
-            words = zone.words(found, shown(*shown_at), now)
-            records = [wire.record(wire.QUESTION, wire.TXT, found.ttl, wire.text(words))]
+            records = [wire.record(wire.QUESTION, wire.TXT, found.ttl, wire.text(zone.why(found, owner, now)))]
         else:
             return Answerer._nothing(question, zone, Rcode.NOERROR, most)
         return wire.reply(question, Rcode.NOERROR, most, records)
 
     @staticmethod
-    def _apex(question: Question, zone: Zone, most: int, with_code: bool) -> bytes:
+    def _apex(question: Question, zone: Served, most: int, with_code: bool) -> bytes:
         if with_code:  # a name above addresses, no apex of its own
             return Answerer._nothing(question, zone, Rcode.NOERROR, most)
         if question.type in (wire.SOA, wire.ANY):
@@ -97,7 +94,7 @@ class Answerer:
         return Answerer._nothing(question, zone, Rcode.NOERROR, most)
 
     @staticmethod
-    def _nothing(question: Question, zone: Zone, rcode: Rcode, most: int) -> bytes:
+    def _nothing(question: Question, zone: Served, rcode: Rcode, most: int) -> bytes:
         """NXDOMAIN or NODATA, with the SOA that says for how long (RFC 2308)."""
         apex = wire.pointer(wire.HEADER + len(question.name) - len(zone.name) - 2)
         return wire.reply(question, rcode, most, authority=zone.soa(apex))

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 
-from mailward.reputation.zone import names, wire
+from mailward.reputation.zone import wire
+from mailward.reputation.zone.apex import Served
 from mailward.reputation.zone.wire import Question
-from mailward.reputation.zone.zone import Entry, Zone, shown
 
 MESSAGE_OCTETS = 16_000  # pointers reach 16,383; a message this long takes about a millisecond, then others have their turn
 
 
-def messages(zone: Zone, question: Question, now: float, known: int | None = None) -> Iterator[bytes]:
+def messages(zone: Served, question: Question, now: float, known: int | None = None) -> Iterator[bytes]:
     """The answers to AXFR or IXFR, unsigned. `known`: the serial the client has (IXFR); when it is not older than ours, our SOA is all.
 
     The zone is the one of this moment, whatever is published meanwhile.
     """
-    zone = replace(zone, table=copy.copy(zone.table))
+    zone = zone.frozen()
     head = question.id + b"\x84\0\0\1"
     records: list[bytes] = []
     size = 0
@@ -36,28 +34,15 @@ def _message(head: bytes, question: Question, records: list[bytes]) -> bytes:
     return b"".join((head, struct.pack("!HHH", len(records), 0, 0), question.asked, *records))
 
 
-def _records(zone: Zone, now: float) -> Iterator[bytes]:
+def _records(zone: Served, now: float) -> Iterator[bytes]:
     yield zone.soa(wire.QUESTION)
     yield from zone.ns(wire.QUESTION)
-    for entry in zone.entries(now):
-        yield from _entry(zone, entry)
+    for found in zone.records(now):
+        owner = wire.name(found.labels)[:-1] + wire.QUESTION
+        for code in found.codes:
+            yield wire.record(owner, wire.A, found.ttl, code)
+        yield wire.record(owner, wire.TXT, found.ttl, wire.text(found.words))
     yield zone.soa(wire.QUESTION)
-
-
-def _entry(zone: Zone, entry: Entry) -> Iterator[bytes]:
-    for labels, address in named(entry):
-        owner = wire.name(labels)[:-1] + wire.QUESTION
-        for code in entry.codes:
-            yield wire.record(owner, wire.A, entry.ttl, code)
-        yield wire.record(owner, wire.TXT, entry.ttl, wire.text(zone.sentence(entry.listing, address)))
-
-
-def named(entry: Entry) -> Iterator[tuple[str, str]]:
-    """The names that stand for a range, wildcards among them, each with the address its look-up link names: the first."""
-    number = entry.first
-    for labels in names.owners(entry.version, entry.first, entry.last):
-        yield labels, shown(entry.version, number)
-        number += names.size(entry.version, labels)
 
 
 def _newer(serial: int, known: int) -> bool:

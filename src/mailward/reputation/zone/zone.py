@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import socket
-import struct
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ import numpy as np
 from mailward.reputation.address import Source
 from mailward.reputation.listing import KINDS, Database, Listing, ListingKind
 from mailward.reputation.snapshot import FOREVER, LEVEL_COLUMNS, Table
-from mailward.reputation.zone import wire
+from mailward.reputation.zone import names
+from mailward.reputation.zone.apex import Apex, Found, Record
 
 TTL = {Database.STANDARD: 900, Database.DYNAMIC: 60}  # seconds, of hits and misses: how late a listing or a delisting is noticed
 TEST_TTL = 900
@@ -28,15 +29,6 @@ TEXT_OCTETS = 255  # of a TXT record: one string, unless the look-up link alone 
 LONGEST_ADDRESS = 39  # characters that are kept free for it, so that the reason is the same for every address of a range
 
 CODES = {kind.number: socket.inet_aton(kind.code) for kind in KINDS.values() if kind.code}
-
-
-class Found(NamedTuple):
-    """A listed address: its A records, how long they may be kept (seconds), and the listing; None for a test point."""
-
-    codes: tuple[bytes, ...]
-    ttl: int
-    row: int
-    version: int
 
 
 class Entry(NamedTuple):
@@ -66,7 +58,7 @@ class Zone:
     ttl: int = field(init=False)
     tests: dict[int, tuple[bytes, ...]] = field(init=False)
     _untils: dict[int, list[memoryview]] = field(init=False)
-    _soa: tuple[bytes, bytes] = field(init=False)  # the record without its two pointers
+    _apex: Apex = field(init=False)
 
     def __post_init__(self) -> None:
         self.ttl = TTL[self.database]
@@ -84,16 +76,27 @@ class Zone:
     def _take_up(self) -> None:
         names = list(LEVEL_COLUMNS)[: self.level] if self.table.levelled else ["until"]
         self._untils = {family.version: [family.views[name] for name in names] for family in (self.table.v4, self.table.v6)}
-        people = wire.name(self.primary) + b"\x0ahostmaster"
-        numbers = struct.pack("!IIIII", self.serial, *TIMERS[self.database], self.ttl)
-        fixed = wire.record(b"", wire.SOA, self.ttl, bytes(len(people) + len(wire.QUESTION) + len(numbers)))
-        self._soa = fixed[:10] + people, numbers
+        self._apex = Apex(self.name_servers, self.ttl, TIMERS[self.database], self.serial)
 
     @property
     def serial(self) -> int:
         return self.table.serial & 0xFFFFFFFF
 
     # Look-up
+
+    def look(self, owner: bytes, now: float) -> Found | None:
+        """What is listed of the address that these labels name."""
+        address = names.address(owner)
+        return None if address is None else self.find(*address, now)
+
+    def is_above(self, owner: bytes, now: float) -> bool:
+        """Whether a listed address is below these labels."""
+        return any(self.holds_any(*held, now) for held in names.below(owner))
+
+    def why(self, found: Found, owner: bytes, now: float) -> bytes:
+        """What the TXT record of the address says that these labels name."""
+        address = names.address(owner)
+        return self.words(found, shown(*address) if address else "", now)
 
     def find(self, version: int, number: int, now: float) -> Found | None:
         """What is listed of an address now."""
@@ -141,8 +144,7 @@ class Zone:
         """What the TXT record of a listed address says."""
         if found.row == TEST_POINT:
             return self.sentence(None, address)
-        family = self.table.v4 if found.version == 4 else self.table.v6
-        return self.sentence(self._listing(family.version, found.row, now), address)
+        return self.sentence(self._listing(found.table, found.row, now), address)
 
     def _listing(self, version: int, row: int, now: float) -> Listing | None:
         return self.table.row(self.table.v4 if version == 4 else self.table.v6, row, now, self.level if self.table.levelled else 0)
@@ -162,18 +164,30 @@ class Zone:
         return f"{listing.kind.words}{': ' if reason else ''}{reason}{fixed}".encode("ascii")
 
     @property
+    def timers(self) -> tuple[int, int, int]:
+        return TIMERS[self.database]
+
+    @property
     def primary(self) -> str:
-        return self.name_servers[0] if self.name_servers else "localhost"
+        return self._apex.primary
 
     def soa(self, apex: bytes) -> bytes:
         """The SOA record; `apex` is a pointer to the zone's name."""
-        fixed, numbers = self._soa
-        return apex + fixed + apex + numbers
+        return self._apex.soa(apex)
 
     def ns(self, apex: bytes) -> list[bytes]:
-        return [wire.record(apex, wire.NS, self.ttl, wire.name(server)) for server in self.name_servers or ("localhost",)]
+        return self._apex.ns(apex)
 
     # Everything, for other servers
+
+    def frozen(self) -> Zone:
+        return replace(self, table=copy.copy(self.table))
+
+    def records(self, now: float) -> Iterator[Record]:
+        """Names, wildcards among them for ranges."""
+        for entry in self.entries(now):
+            for labels, address in named(entry):
+                yield Record(labels, entry.codes, entry.ttl, self.sentence(entry.listing, address))
 
     def entries(self, now: float) -> Iterator[Entry]:
         """Test points, then every listing that holds now, v4 first, in the order of addresses."""
@@ -195,6 +209,14 @@ class Zone:
             until = np.maximum.reduce([np.asarray(views[start : start + (1 << 16)]) for views in self._untils[version]])
             holds = until > now if self.table.levelled else (until > now) | (until == FOREVER)
             yield from (start + int(row) for row in np.flatnonzero(holds))
+
+
+def named(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The names that stand for a range, wildcards among them, each with the address its look-up link names: the first."""
+    number = entry.first
+    for labels in names.owners(entry.version, entry.first, entry.last):
+        yield labels, shown(entry.version, number)
+        number += names.size(entry.version, labels)
 
 
 def _without(first: int, last: int, start: int, end: int) -> Iterator[tuple[int, int]]:

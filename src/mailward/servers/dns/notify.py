@@ -11,7 +11,7 @@ import dns.opcode
 import structlog
 
 from mailward.gateway.settings import host_and_port
-from mailward.reputation.zone.zone import Zone
+from mailward.reputation.zone.apex import Served
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds for an answer, each time
 
@@ -24,7 +24,7 @@ class Notifier:
         self._under_way: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._log = structlog.get_logger("mailward.dns")
 
-    def notify(self, zone: Zone) -> None:
+    def notify(self, zone: Served) -> None:
         """Tell all secondaries; what was under way for the zone is given up."""
         for place in self._secondaries:
             task = self._under_way.get((zone.name, place))

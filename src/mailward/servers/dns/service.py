@@ -7,13 +7,13 @@ from collections import Counter
 import structlog
 
 from mailward.gateway.settings import Settings
-from mailward.gateway.zones import own_zones
+from mailward.gateway.zones import own_zones, url_zone
 from mailward.reputation.snapshot import SnapshotError
 from mailward.reputation.zone import wire
 from mailward.reputation.zone.answerer import Answerer, read
+from mailward.reputation.zone.apex import Served
 from mailward.reputation.zone.keys import SIGNATURE_OCTETS, Keys, Refused, Signer
 from mailward.reputation.zone.wire import Question, Rcode
-from mailward.reputation.zone.zone import Zone
 from mailward.servers.dns import limits
 
 
@@ -23,7 +23,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         own = settings.reputation
         self._log = structlog.get_logger("mailward.dns")
-        self.zones = own_zones(settings, mapped=False)
+        self.zones: tuple[Served, ...] = (*own_zones(settings, mapped=False), url_zone(settings, mapped=False))
         self.follow(force=True)
         self._answerer = Answerer(self.zones, own.access_codes)
         self._everybody = not own.query_networks and not own.access_codes
@@ -32,7 +32,7 @@ class Service:
         self._trusted: dict[str, bool] = {}
         self.counts: Counter[str] = Counter()
 
-    def follow(self, *, force: bool = False) -> list[Zone]:
+    def follow(self, *, force: bool = False) -> list[Served]:
         """Take up newer snapshots; which zones changed. A damaged one is logged and the old one stays."""
         changed = []
         for zone in self.zones:
@@ -72,7 +72,7 @@ class Service:
 
     # Transfers
 
-    def may_transfer(self, data: bytes, question: Question, host: str) -> tuple[Zone, Signer | None] | None:
+    def may_transfer(self, data: bytes, question: Question, host: str) -> tuple[Served, Signer | None] | None:
         """The zone that is handed out and who signs it; None where the client may not have it, or it is none of ours."""
         zone = self._answerer.zone_of(question)
         signer = None

@@ -1,0 +1,109 @@
+"""Everything that is published about URLs, asked in one place; and the keys of one URL made once for all tables."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from mailward.reputation.address import source
+from mailward.reputation.listing import Listing
+from mailward.reputation.mapped import SnapshotError
+from mailward.reputation.snapshot import DYNAMIC_FILE, STANDARD_FILE, Table
+from mailward.reputation.url.entry import Entry
+from mailward.reputation.url.place import Keying, Place, Scope, above, far_above, steps, text
+from mailward.reputation.url.table import EVIDENCE_FILE, FEEDS_FILE, LIFE_FILE, OWN_FILE, POPULAR_FILE, UrlTable
+
+DAY = 86_400
+SETTLED_DAYS = 7  # so long domains have to be watched before "new here" says something
+
+log = logging.getLogger("mailward.reputation")
+
+
+class UrlKnowledge:
+    """The tables in the snapshots folder. Opens what is there; what is not (yet) is empty."""
+
+    def __init__(self, snapshots: Path) -> None:
+        self.own, self.evidence, self.feeds, self.popular, self.life = (
+            UrlTable(snapshots / name) for name in (OWN_FILE, EVIDENCE_FILE, FEEDS_FILE, POPULAR_FILE, LIFE_FILE)
+        )
+        self._addresses = (Table(snapshots / STANDARD_FILE), Table(snapshots / DYNAMIC_FILE))
+        self._keyings: dict[bytes, Keying] = {}
+        self.follow()
+
+    def follow(self) -> bool:
+        """Take up newer tables; whether there was one. A damaged file is logged and the table before stays."""
+        changed = False
+        for table in (self.own, self.evidence, self.feeds, self.popular, self.life, *self._addresses):
+            try:
+                changed |= table.follow(force=True)
+            except SnapshotError as error:
+                log.error("%s", error)
+        if changed:
+            tables = (self.own, self.evidence, self.feeds, self.popular, self.life)
+            self._keyings = {table.salt: Keying(table.salt) for table in tables if len(table)}
+        return changed
+
+    def rated(self, place: Place, now: float) -> Entry | None:
+        """What a person here said."""
+        return self._most_exact(self.own, place, () if place.is_address else far_above(place.host), now)
+
+    def observed(self, place: Place, now: float) -> Entry | None:
+        """What evidence says."""
+        return self._most_exact(self.evidence, place, () if place.is_address else above(place.host), now)
+
+    def listed(self, place: Place, now: float) -> Entry | None:
+        """What feeds say."""
+        return self._most_exact(self.feeds, place, () if place.is_address else above(place.host), now)
+
+    def standing(self, place: Place, now: float) -> Listing | None:
+        """What our own address databases say of a host that is an address."""
+        address = source(place.host) if place.is_address else None
+        if address is None:
+            return None
+        return next((found for table in self._addresses if (found := table.find(address, now)) is not None), None)
+
+    def rank(self, place: Place, now: float) -> tuple[int, str]:
+        """The best rank of the host or a domain above it in popularity lists, and which list; 0 for none."""
+        keying = self._keyings.get(self.popular.salt)
+        if keying is None or place.is_address:
+            return 0, ""
+        found = [self.popular.find(keying.key(text(Scope.DOMAIN, name)), now) for name in above(place.host)]
+        ranks = [(entry.count, entry.origin) for entry in found if entry is not None]
+        return min(ranks, default=(0, ""))
+
+    def first_seen(self, place: Place, now: float) -> int | None:
+        """Days since the domain was first seen in mail here; 0: never before today. None where nobody has watched long enough."""
+        keying = self._keyings.get(self.life.salt)
+        if keying is None or place.is_address:
+            return None
+        since = self.life.origins[0] if self.life.origins else ""
+        if not since.isdecimal() or now < int(since) + SETTLED_DAYS * DAY:
+            return None
+        row = self.life.row(keying.key(text(Scope.DOMAIN, place.domain)))
+        return max(0, int(now) // DAY - self.life.value(row, "since") // DAY) if row >= 0 else 0
+
+    def _most_exact(self, table: UrlTable, place: Place, domains: tuple[str, ...], now: float) -> Entry | None:
+        keying = self._keyings.get(table.salt)
+        if keying is None or not len(table):
+            return None
+        for named in _texts(table, place, domains):
+            found = table.find(keying.key(named), now)
+            if found is not None:
+                return found
+        return None
+
+
+def _texts(table: UrlTable, place: Place, domains: tuple[str, ...]) -> Iterator[str]:
+    """What entries about a place may be called, the most exact first; only of scopes that occur."""
+    if table.holds(Scope.URL):
+        yield text(Scope.URL, place.exact)
+    if table.holds(Scope.PATH) and not place.port:
+        found = steps(place.path)
+        for count in range(len(found), 0, -1):
+            yield text(Scope.PATH, "/".join([place.host, *found[:count]]))
+    if table.holds(Scope.HOST):
+        yield text(Scope.HOST, place.host)
+    if table.holds(Scope.DOMAIN):
+        for name in domains:
+            yield text(Scope.DOMAIN, name)

@@ -1,0 +1,375 @@
+"""The URL database: imported feeds and people's ratings, published as tables.
+
+Below `<reputation folder>/urls`: `lists/NAME.npz`, an immutable file for each feed; `ratings.jsonl`, what people said; `salt`;
+`published.json`, what the tables in force were made of. Any number of processes may use it: a lock keeps their changes apart,
+and each change is a rename or appended lines.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mailward.reputation.ip import listfile
+from mailward.reputation.ip.listfile import ListDamaged
+from mailward.reputation.ip.sources import NAME
+from mailward.reputation.mapped import SnapshotError
+from mailward.reputation.url.entry import FEED_KINDS, EntryKind
+from mailward.reputation.url.feeds import FeedSource
+from mailward.reputation.url.imports import Imported, read
+from mailward.reputation.url.place import Keying, Scope, new_salt, text
+from mailward.reputation.url.ratings import MAX_RATINGS, OwnRating, OwnRatings
+from mailward.reputation.url.table import COLUMNS, FEEDS_FILE, OWN_FILE, POPULAR_FILE, SCOPES, UrlTable, empty_columns, write
+
+FOLDER = "urls"  # below `Settings.reputation_folder`
+MAX_LISTS = 100
+
+
+class FeedNote(msgspec.Struct, frozen=True, kw_only=True):
+    """The note in a list file. Times in seconds since 1970."""
+
+    name: str
+    kind: str
+    source: str  # where it comes from, as it stands in reasons: "urlhaus 2026-11-25"
+    imported: int
+    expires: int  # 0: never
+    entries: int
+    refused: int
+    format: str
+
+    def holds(self, now: float) -> bool:
+        return not self.expires or self.expires > now
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFeed:
+    """A feed in the folder; without `note` where its file is damaged, and `defect` says how."""
+
+    name: str
+    note: FeedNote | None
+    defect: str = ""
+
+
+class _Published(msgspec.Struct, frozen=True):
+    """What the tables in force were made of, by file; and when something in them ends, 0 when nothing ever does."""
+
+    inputs: dict[str, str] = {}
+    next: dict[str, int] = {}
+
+
+class UrlDatabase:
+    """The database in `folder` (see `Settings.reputation_folder`), published to `snapshots`. Opens nothing until it is used.
+
+    Every method may raise OSError; those that write wait for the lock.
+    """
+
+    def __init__(self, folder: Path, snapshots: Path) -> None:
+        self._folder = folder / FOLDER
+        self._lists = self._folder / "lists"
+        self._ratings = OwnRatings(self._folder / "ratings.jsonl")
+        self._note = self._folder / "published.json"
+        self._snapshots = snapshots
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
+    def remove_command(self) -> str:
+        return "mailward urls remove"
+
+    def keying(self) -> Keying:
+        """Makes the keys of this site; the salt is made at the first use."""
+        return Keying(salt_in(self._folder))
+
+    # Feeds
+
+    def import_feed(self, name: str, feed: Imported, kind: EntryKind, source_text: str, expires: int, now: float) -> FeedNote:
+        """Keep a feed, in place of the one of that name. What that one had too is known since then. Raises ValueError."""
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of a feed; take up to 60 small letters, digits, - and _")
+        note = FeedNote(
+            name=name,
+            kind=kind.label,
+            source=source_text,
+            imported=int(now),
+            expires=int(expires),
+            entries=feed.entries,
+            refused=feed.refused,
+            format=feed.format,
+        )
+        path = self._path(name)
+        with self._locked():
+            if not path.exists() and len(self._files()) >= MAX_LISTS:
+                raise ValueError(f"there are {MAX_LISTS} feeds already; remove one first")
+            columns = _sorted(feed.columns)
+            _keep_since(columns, path)
+            listfile.store(path, {"about": listfile.octets(note), "texts": listfile.octets(feed.texts), **columns})
+        return note
+
+    def take_list(self, source: FeedSource, file: BinaryIO, believed: Callable[[int], None], now: float) -> None:
+        """Read a feed that the settings name, and keep it if its number of entries is `believed`."""
+        feed = read(file, self.keying(), source.kind, source.rating, now, source.format)
+        believed(feed.entries)
+        text = f"{source.name} {time.strftime('%Y-%m-%d', time.gmtime(now))}"
+        self.import_feed(source.name, feed, source.kind, text, int(now) + source.expires, now)
+
+    def renew_list(self, name: str, expires: int) -> None:
+        """The same feed holds for longer: its source says it has not changed. Raises ListDamaged."""
+        path = self._path(name)
+        with self._locked():
+            note = _note(path)
+            with listfile.opened(path) as archive:
+                arrays = {each: archive[each] for each in archive}
+            listfile.store(path, {**arrays, "about": listfile.octets(msgspec.structs.replace(note, expires=expires))})
+
+    def find_list(self, name: str) -> FeedNote | None:
+        """The note of a feed that can be used; None where there is none."""
+        try:
+            return _note(self._path(name)) if self._path(name).exists() else None
+        except ListDamaged:
+            return None
+
+    def remove_list(self, name: str) -> bool:
+        """Whether there was one."""
+        with self._locked():
+            if not NAME.fullmatch(name) or not self._path(name).exists():
+                return False
+            self._path(name).unlink()
+            return True
+
+    def feeds(self) -> tuple[KeptFeed, ...]:
+        """Every feed that is kept, expired ones too, by name."""
+        found = []
+        for path in self._files():
+            try:
+                found.append(KeptFeed(path.stem, _note(path)))
+            except ListDamaged as error:
+                found.append(KeptFeed(path.stem, None, str(error)))
+        return tuple(found)
+
+    # Ratings
+
+    def rate(self, ratings: Iterable[OwnRating], now: float) -> int:
+        """Say what people think of places; the last word about a place counts. Raises ValueError when there are too many."""
+        made = list(ratings)
+        with self._locked():
+            if len({each.place for each in (*self._ratings.in_force(now), *made)}) > MAX_RATINGS:
+                raise ValueError(f"there would be more than {MAX_RATINGS:,} ratings; import a list of them as a feed instead")
+            if made:
+                self._ratings.append(made)
+        return len(made)
+
+    def ratings(self, now: float) -> list[OwnRating]:
+        """Those in force."""
+        return self._ratings.in_force(now)
+
+    def history(self) -> list[OwnRating]:
+        """Everything people said, the oldest first."""
+        return self._ratings.history()
+
+    # The tables
+
+    def publish_if_due(self, now: float) -> bool:
+        """Write the tables whose feeds or ratings have changed or ended since; whether one was written."""
+        if not self._due(now):
+            return False
+        with self._locked():
+            due = self._due(now)
+            for file in due:
+                self._publish(file, now)
+            return bool(due)
+
+    def _due(self, now: float) -> list[str]:
+        published, due = self._published(), []
+        for file in (OWN_FILE, FEEDS_FILE, POPULAR_FILE):
+            inputs = self._inputs(file)
+            if not inputs and not (self._snapshots / file).exists():
+                continue  # nothing to tell, nothing told
+            ended = 0 < published.next.get(file, 0) <= now
+            if ended or not (self._snapshots / file).exists() or published.inputs.get(file, "") != inputs:
+                due.append(file)
+        return due
+
+    def _publish(self, file: str, now: float) -> None:
+        inputs = self._inputs(file)
+        end = self._publish_own(now) if file == OWN_FILE else self._publish_feeds(file, now)
+        published = self._published()
+        note = _Published({**published.inputs, file: inputs}, {**published.next, file: end})
+        draft = self._note.with_suffix(".tmp")
+        draft.write_bytes(msgspec.json.encode(note))
+        draft.replace(self._note)
+
+    def _publish_own(self, now: float) -> int:
+        ratings, keying = self._ratings.in_force(now), self.keying()
+        origins = sorted({each.who for each in ratings})[:65_535]
+        at = {who: number for number, who in enumerate(origins)}
+        texts = ["", *dict.fromkeys(each.why for each in ratings if each.why)]
+        places = {why: number for number, why in enumerate(texts)}
+        columns = {
+            "key": np.array([keying.key(text(each.scope, each.name)) for each in ratings], "<u8"),
+            "scope": np.array([SCOPES[each.scope] for each in ratings], "<u1"),
+            "rating": np.array([each.rating for each in ratings], "<u1"),
+            "kind": np.full(len(ratings), EntryKind.RATED.number, "<u1"),
+            "origin": np.array([at.get(each.who, 0) for each in ratings], "<u2"),
+            "since": np.array([each.time for each in ratings], "<u4"),
+            "until": np.array([each.until for each in ratings], "<u4"),
+            "count": np.zeros(len(ratings), "<u4"),
+            "text": np.array([places[each.why] for each in ratings], "<u4"),
+        }
+        names = [each.name for each in ratings]
+        path = self._snapshots / OWN_FILE
+        write(path, columns, keying.salt, origins, texts, next_serial(path, now), now, names)
+        return min((each.until for each in ratings if each.until), default=0)
+
+    def _publish_feeds(self, file: str, now: float) -> int:
+        """All feeds of a kind in one table: of two that name a place the one rated lower counts (popular: the better rank)."""
+        parts, texts = [empty_columns()], [""]
+        origins: list[str] = []
+        ends: list[int] = []
+        for kept in self.feeds():
+            if kept.note is None or not kept.note.holds(now) or _file_of(kept.note) != file:
+                continue
+            try:
+                with listfile.opened(self._path(kept.name)) as archive:
+                    said = msgspec.json.decode(archive["texts"].tobytes(), type=list[str])
+                    parts.append(_rows({name: archive[name] for name in _KEPT}, kept.note, len(origins), len(texts) - 1))
+            except ListDamaged:
+                continue  # `feeds` shows it
+            origins.append(kept.note.name)
+            texts += said[1:]
+            ends.append(kept.note.expires)
+        columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in COLUMNS}
+        if file == POPULAR_FILE:
+            columns["rating"] = np.minimum(columns["count"] >> 12, 255).astype("<u1")  # so that the better rank counts
+        path = self._snapshots / file
+        write(path, columns, self.keying().salt, origins, texts, next_serial(path, now), now)
+        return min((end for end in ends if end), default=0)
+
+    def _published(self) -> _Published:
+        try:
+            return msgspec.json.decode(self._note.read_bytes(), type=_Published)
+        except (OSError, msgspec.MsgspecError):
+            return _Published()
+
+    def _inputs(self, file: str) -> str:
+        """Stands for everything a table is made of; "" for nothing."""
+        digest, paths = hashlib.sha256(), [self._ratings.path] if file == OWN_FILE else self._files()
+        found = [(path, path.stat()) for path in paths if path.exists()]
+        for path, state in found:
+            digest.update(f"{path.name} {state.st_ino} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return digest.hexdigest() if found else ""
+
+    # The folder
+
+    def _path(self, name: str) -> Path:
+        return self._lists / (name + listfile.SUFFIX)
+
+    def _files(self) -> list[Path]:
+        return sorted(self._lists.glob(f"*{listfile.SUFFIX}"))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock; it dies with the process. What dead writers left is removed."""
+        self._lists.mkdir(parents=True, exist_ok=True)
+        file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for left in (*self._lists.glob("*.tmp"), *self._folder.glob("published.tmp")):
+                left.unlink()
+            yield
+        finally:
+            os.close(file)
+
+
+_KEPT = ("key", "scope", "rating", "since", "count", "text")
+
+
+def salt_in(folder: Path) -> bytes:
+    """The salt of this site; made where there is none. Two processes make one."""
+    path = folder / "salt"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f"salt.{os.getpid()}"
+        draft.write_bytes(new_salt())
+        draft.chmod(0o600)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # the other process was faster: its salt counts
+        finally:
+            draft.unlink()
+    salt = path.read_bytes()
+    if not 8 <= len(salt) <= 64:
+        raise OSError(f"{path} holds no salt; delete it and the lists beside it, and fetch them again")
+    return salt
+
+
+def next_serial(path: Path, now: float) -> int:
+    """Greater than that of the table in force, also after the clock was set back."""
+    try:
+        in_force = UrlTable.open(path).serial
+    except SnapshotError:
+        in_force = 0
+    return max(int(now), in_force + 1) & 0xFFFF_FFFF
+
+
+def _note(path: Path) -> FeedNote:
+    with listfile.opened(path) as archive:
+        return msgspec.json.decode(archive["about"].tobytes(), type=FeedNote)
+
+
+def _file_of(note: FeedNote) -> str:
+    return POPULAR_FILE if note.kind == EntryKind.POPULAR.label else FEEDS_FILE
+
+
+def _sorted(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """One row a key, by key: of two the one rated lower, then the better rank."""
+    order = np.lexsort((columns["count"], columns["rating"], columns["key"]))
+    keys = columns["key"][order]
+    order = order[np.concatenate([[True], keys[1:] != keys[:-1]])]
+    return {name: column[order] for name, column in columns.items()}
+
+
+def _keep_since(columns: dict[str, npt.NDArray[Any]], before: Path) -> None:
+    """Places that the feed named before keep the time they have had."""
+    try:
+        with listfile.opened(before) as archive:
+            keys, since = archive["key"], archive["since"]
+    except ListDamaged:
+        return
+    if len(keys):
+        at = np.minimum(np.searchsorted(keys, columns["key"]), len(keys) - 1)
+        same = keys[at] == columns["key"]
+        columns["since"][same] = np.minimum(columns["since"][same], since[at[same]])
+
+
+def _rows(kept: dict[str, npt.NDArray[Any]], note: FeedNote, origin: int, texts: int) -> dict[str, npt.NDArray[Any]]:
+    """The rows of one feed as they stand in the table; `texts` is where its texts begin, less one."""
+    count = len(kept["key"])
+    said = kept["text"]
+    return {
+        **{name: kept[name].astype(COLUMNS[name]) for name in ("key", "scope", "rating", "since", "count")},
+        "kind": np.full(count, FEED_KINDS[note.kind].number, "<u1"),
+        "origin": np.full(count, origin, "<u2"),
+        "until": np.full(count, note.expires, "<u4"),
+        "text": np.where(said > 0, said + texts, 0).astype("<u4"),
+    }
+
+
+def scope_of(label: str) -> Scope:
+    """Raises ValueError with words."""
+    if label not in set(Scope):
+        raise ValueError(f"{label!r} is no scope; there are {', '.join(Scope)}")
+    return Scope(label)
