@@ -31,7 +31,7 @@ def member(content: bytes, where: str, gathered: Gathering) -> None:
     for m in _ATTRIBUTE.finditer(source):
         _value(unescape(m.group(2) or m.group(3) or ""), where, gathered)
     text = unescape(_TAG.sub("", _LINE_END.sub("\n", source)))
-    _fields(text, where, gathered)
+    fields(text, where, gathered)
     gathered.text(text, where)
 
 
@@ -39,11 +39,12 @@ def _value(value: str, where: str, gathered: Gathering) -> None:
     if "://" in value[:12] or value.startswith("\\\\"):
         gathered.link(value, "", where)
     elif "://" in value:  # a field or a formula
-        _fields(value, where, gathered)
+        fields(value, where, gathered)
         gathered.text(value, where)
 
 
-def _fields(text: str, where: str, gathered: Gathering) -> None:
+def fields(text: str, where: str, gathered: Gathering) -> None:
+    """Keep the targets of HYPERLINK fields and formulas that stand in a text."""
     for m in _HYPERLINK.finditer(text):
         gathered.link(m.group(1), "", where)
 
@@ -54,5 +55,5 @@ def rtf(content: bytes, where: str, gathered: Gathering) -> None:
     source = _RTF_BYTE.sub(lambda m: chr(int(m.group(1), 16)), source)
     source = _RTF_CHAR.sub(lambda m: chr(int(m.group(1))) if int(m.group(1)) < 0xD800 else "", source)
     text = _RTF_WORD.sub("", _RTF_LINE.sub("\n", source))
-    _fields(text, where, gathered)
+    fields(text, where, gathered)
     gathered.text(text, where)
