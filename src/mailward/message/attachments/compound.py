@@ -58,6 +58,8 @@ def _stream(name: str, data: bytes, where: str, gathered: Gathering) -> None:
             text = records.workbook(data)
         case "powerpoint document":
             text = records.presentation(data)
+        case "worddocument":
+            text = records.document(data)
         case _:
             text = records.macro(data) or records.strings(data)
     office.fields(text, where, gathered)

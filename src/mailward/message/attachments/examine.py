@@ -14,6 +14,8 @@ from mailward.message.urls.search import urls_of
 
 _CONTAINERS = LIBARCHIVE | {Kind.ZIP, Kind.TAR, Kind.STREAM, Kind.MAIL, Kind.PDF, Kind.COMPOUND}
 
+_XML = (".xml", ".rels")  # members of documents
+
 
 def examine(attachments: Sequence[Attachment], message_text: str = "") -> Examined:
     """Find the addresses in the attachments of one message, in order, each once. Never raises; damage is a finding.
@@ -50,7 +52,9 @@ def _look(attachment: Attachment, depth: int, inner: list[Attachment], gathered:
         gathered.note("depth", f"Files are packed into each other more than {limits.DEPTH} times; the inner ones were left out.")
         return
     if found in LIBARCHIVE:
-        _entries(name, packed.entries(found, content, gathered), inner)
+        stem = name.rpartition(".")[0]
+        files = packed.entries(found, content, gathered)
+        _entries(name, ((stem, data) for _, data in files) if found is Kind.RAW else files, inner)
         return
     match found:
         case Kind.ZIP:
@@ -99,10 +103,8 @@ def _zip(name: str, where: str, content: bytes, inner: list[Attachment], gathere
     finally:
         names = {entry.name.removeprefix(name + "/") for entry in entries}
         if office.is_document(names):
-            for entry in entries:
-                if entry.name.endswith((".xml", ".rels")):
-                    office.member(entry.content, where, gathered)
-            entries = [entry for entry in entries if not entry.name.endswith((".xml", ".rels"))]
+            office.members([(e.name.removeprefix(name + "/"), e.content) for e in entries if e.name.endswith(_XML)], where, gathered)
+            entries = [entry for entry in entries if not entry.name.endswith(_XML)]
         inner += entries
 
 

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     ISO = "iso9660"
     CAB = "cab"
     LHA = "lha"
+    CPIO = "cpio"
     RAW = "raw"  # one packed file of a rarer kind: zstd, lz4, lzip, compress
     PDF = "pdf"
     COMPOUND = "compound"  # old Office, Outlook messages, installers (MS-CFB)
@@ -29,17 +30,36 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-LIBARCHIVE = frozenset({Kind.SEVEN_ZIP, Kind.RAR, Kind.RAR5, Kind.ISO, Kind.CAB, Kind.LHA, Kind.RAW})
+LIBARCHIVE = frozenset({Kind.SEVEN_ZIP, Kind.RAR, Kind.RAR5, Kind.ISO, Kind.CAB, Kind.LHA, Kind.CPIO, Kind.RAW})
 """Read by libarchive; the values are its names of the formats."""
 
 _MAGIC = (
-    (b"PK\x03\x04", Kind.ZIP), (b"PK\x05\x06", Kind.ZIP), (b"\x1f\x8b", Kind.STREAM), (b"BZh", Kind.STREAM), (b"\xfd7zXZ\x00", Kind.STREAM),
-    (b"{\\rt", Kind.RTF), (b"Rar!\x1a\x07\x00", Kind.RAR), (b"Rar!\x1a\x07\x01\x00", Kind.RAR5), (b"7z\xbc\xaf\x27\x1c", Kind.SEVEN_ZIP),
-    (b"MSCF\x00\x00\x00\x00", Kind.CAB), (b"\x28\xb5\x2f\xfd", Kind.RAW), (b"\x04\x22\x4d\x18", Kind.RAW), (b"LZIP", Kind.RAW),
-    (b"\x1f\x9d", Kind.RAW), (b"%PDF-", Kind.PDF), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind.COMPOUND), (b"L\x00\x00\x00\x01\x14\x02\x00", Kind.STRINGS),
-    (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", Kind.STRINGS), (b"\x89PNG\r\n", Kind.PICTURE), (b"\xff\xd8\xff", Kind.PICTURE), (b"GIF8", Kind.PICTURE),
-    (b"II*\x00", Kind.PICTURE), (b"MM\x00*", Kind.PICTURE), (b"\x60\xea", Kind.CLOSED),
-)  # fmt: skip
+    (b"PK\x03\x04", Kind.ZIP),
+    (b"PK\x05\x06", Kind.ZIP),
+    (b"\x1f\x8b", Kind.STREAM),
+    (b"BZh", Kind.STREAM),
+    (b"\xfd7zXZ\x00", Kind.STREAM),
+    (b"7z\xbc\xaf\x27\x1c", Kind.SEVEN_ZIP),
+    (b"Rar!\x1a\x07\x00", Kind.RAR),
+    (b"Rar!\x1a\x07\x01\x00", Kind.RAR5),
+    (b"MSCF\x00\x00\x00\x00", Kind.CAB),
+    (b"07070", Kind.CPIO),
+    (b"\x28\xb5\x2f\xfd", Kind.RAW),
+    (b"\x04\x22\x4d\x18", Kind.RAW),
+    (b"LZIP", Kind.RAW),
+    (b"\x1f\x9d", Kind.RAW),
+    (b"\x60\xea", Kind.CLOSED),  # arj
+    (b"%PDF-", Kind.PDF),
+    (b"{\\rt", Kind.RTF),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind.COMPOUND),
+    (b"L\x00\x00\x00\x01\x14\x02\x00", Kind.STRINGS),  # shortcut
+    (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", Kind.STRINGS),  # OneNote
+    (b"\x89PNG\r\n", Kind.PICTURE),
+    (b"\xff\xd8\xff", Kind.PICTURE),
+    (b"GIF8", Kind.PICTURE),
+    (b"II*\x00", Kind.PICTURE),
+    (b"MM\x00*", Kind.PICTURE),
+)
 _TYPES = {"message/rfc822": Kind.MAIL, "text/html": Kind.HTML, "application/xhtml+xml": Kind.HTML, "image/svg+xml": Kind.HTML,
           "text/calendar": Kind.CALENDAR, "text/vcard": Kind.CALENDAR, "text/x-vcard": Kind.CALENDAR, "text/directory": Kind.CALENDAR}  # fmt: skip
 _ENDINGS = {"eml": Kind.MAIL, "mht": Kind.MAIL, "mhtml": Kind.MAIL, "htm": Kind.HTML, "html": Kind.HTML, "xhtml": Kind.HTML, "shtml": Kind.HTML,

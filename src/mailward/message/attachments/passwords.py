@@ -15,6 +15,7 @@ _ANNOUNCED = re2.compile(
 )
 _BEHIND, _BEFORE = 100, 40  # characters around such a word
 _TOKEN = re2.compile(r"[^\s:：=,，、「」『』“”«»„<>]{3,64}")
+_ENDS = ".,;:)\"'。"
 _PRINTABLE = re2.compile(r"[!-~]{3,64}")
 _STRIPPED = "\"'`()[]{}.,;:!?。・*"
 _LIKELY = re2.compile(r"[0-9]")
@@ -41,4 +42,4 @@ def _all(text: str) -> Iterator[str]:
 def _words(text: str, most: int) -> Iterator[str]:
     for pattern in (_TOKEN, _PRINTABLE):
         for m, _ in zip(pattern.finditer(text), range(most), strict=False):
-            yield from (m.group(0).strip(_STRIPPED), m.group(0))
+            yield from (m.group(0).strip(_STRIPPED), m.group(0).rstrip(_ENDS), m.group(0))

@@ -11,7 +11,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 import re2
 
-from mailward.message.attachments import limits, office
+from mailward.message.attachments import limits, office, records
 from mailward.message.attachments.gathering import Gathering
 from mailward.message.attachments.pictures import Pictures
 
@@ -40,20 +40,21 @@ def look(content: bytes, where: str, gathered: Gathering, pictures: Pictures) ->
         gathered.note("encrypted", "A PDF document is locked with a password; it was not looked into.")
         return
     except pikepdf.PdfError:
-        gathered.note("damaged", "A PDF document is damaged; only what stands on its pages was read.")
+        gathered.note("damaged", "A PDF document is damaged; only what is in plain sight was read.")
+        gathered.text(records.strings(content), where)
     _pages(content, password, where, gathered, pictures)
 
 
 def _opened(content: bytes, gathered: Gathering) -> tuple[pikepdf.Pdf, str]:
     """A document and the password that fits: none, or one of the message. Raises pikepdf.PasswordError."""
     try:
-        return pikepdf.open(BytesIO(content)), ""
+        return pikepdf.open(BytesIO(content), inherit_page_attributes=False), ""
     except pikepdf.PasswordError:
         for password in gathered.passwords:
             if gathered.late():
                 break
             try:
-                return pikepdf.open(BytesIO(content), password=password), password
+                return pikepdf.open(BytesIO(content), password=password, inherit_page_attributes=False), password
             except pikepdf.PasswordError:
                 continue
         raise
@@ -65,7 +66,7 @@ def _objects(document: pikepdf.Pdf, texts: dict[str, str], where: str, gathered:
         if count >= limits.PDF_OBJECTS:
             gathered.note("objects", f"A PDF document has more than {limits.PDF_OBJECTS} objects; the rest was left out.")
             return
-        if count % 500 == 0 and gathered.late():
+        if gathered.is_full() or (count % 100 == 0 and gathered.late()):
             return
         pending = [(each, 0)]
         while pending:
@@ -78,7 +79,7 @@ def _objects(document: pikepdf.Pdf, texts: dict[str, str], where: str, gathered:
             else:
                 continue
             if depth < _NESTING:
-                pending += [(item, d) for item, d in items if not getattr(item, "is_indirect", True)]
+                pending += [(item, d) for item, d in reversed(items) if not getattr(item, "is_indirect", True)]
 
 
 def _dictionary(value: pikepdf.Object, texts: dict[str, str], where: str, gathered: Gathering) -> Iterator[tuple[str, bytes]]:

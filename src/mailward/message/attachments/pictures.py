@@ -73,7 +73,8 @@ class Pictures:
 
 def _read(picture: Image.Image) -> list[str]:
     """The contents of the codes in a grey picture."""
-    bordered = ImageOps.expand(picture, _MARGIN, picture.crop((0, 0, 1, 1)).tobytes()[0])
+    lightest = max(value for value, count in enumerate(picture.histogram()) if count)
+    bordered = ImageOps.expand(picture, _MARGIN, lightest)
     return list(dict.fromkeys(code.text for code in zxingcpp.read_barcodes(bordered, formats=_QR) if code.text))
 
 

@@ -18,6 +18,7 @@ _TEXT_CHARS, _TEXT_BYTES, _CSTRING = 0x0FA0, 0x0FA8, 0x0FBA  # MS-PPT 2.13.24
 _SHORT = 6  # characters; a string that is shorter holds no address
 _NARROW = re2.compile(rb"[\x09\x0a\x0d\x20-\x7e]{%d,}" % _SHORT)
 _WIDE = re2.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){%d,}" % _SHORT)
+_CONTROL = re2.compile("[\x00-\x08\x0b-\x1f\ufffd]+")
 _ATTRIBUTE = b"\x00Attribut"  # how the source of a macro begins
 
 
@@ -26,6 +27,11 @@ def strings(content: bytes) -> str:
     found = [m.group(0).decode("ascii") for m in _NARROW.finditer(content)]
     found += [m.group(0)[::2].decode("ascii") for m in _WIDE.finditer(content)]
     return "\n".join(found)
+
+
+def document(content: bytes) -> str:
+    """The text of a Word stream, its pieces in either coding (MS-DOC 2.4.1); what is no text becomes lines."""
+    return "\n".join(_CONTROL.sub("\n", content.decode(name, "replace")) for name in ("cp1252", "utf-16-le"))
 
 
 def monikers(content: bytes) -> Iterator[str]:
