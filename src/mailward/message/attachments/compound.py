@@ -91,8 +91,8 @@ def _outlook(streams: dict[tuple[str, ...], bytes], where: str, gathered: Gather
 def _string(values: dict[str, bytes], key: str) -> str:
     """A text property: type 001F is UTF-16, 001E has octets."""
     if (wide := values.get(key + "001F")) is not None:
-        return wide.decode("utf-16-le", "replace")
-    return values.get(key + "001E", b"").decode("cp1252", "replace")
+        return wide.decode("utf-16-le", "replace").rstrip("\0")
+    return values.get(key + "001E", b"").decode("cp1252", "replace").rstrip("\0")
 
 
 def shortcut(content: bytes, where: str, gathered: Gathering) -> None:

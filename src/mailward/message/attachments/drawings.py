@@ -22,6 +22,7 @@ _QUARTERS = {  # upper left, upper right, lower left, lower right
     "█": "1111", "■": "1111", "▓": "1111", "⬛": "1111", "◼": "1111", "▀": "1100", "▄": "0011", "▌": "1010", "▐": "0101", "▘": "1000", "▝": "0100",
     "▖": "0010", "▗": "0001", "▛": "1110", "▜": "1101", "▙": "1011", "▟": "0111", "▚": "1001", "▞": "0110",
 }  # fmt: skip
+_PALETTE = "".join(_QUARTERS) + "⬜□◻░ \u00a0\u3000"
 _INVISIBLE = re2.compile("[\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff]")
 _FEW_ROWS = 10  # lines of characters; the smallest code takes 11, two modules in each
 _FEW_DRAWN = 4  # block characters in a line of a code
@@ -72,12 +73,17 @@ def _blocks(text: str) -> Iterator[Grid]:
     """Neighbouring lines with block characters; four cells a character."""
     lines = [_INVISIBLE.sub("", line)[: limits.GRID] for line in text.expandtabs(8).splitlines()]
     count = 0
-    for is_drawn, group in groupby(lines, lambda line: sum(char in _QUARTERS for char in line) >= _FEW_DRAWN):
+    for is_drawn, group in groupby(lines, _is_drawn):
         rows = list(group)[: limits.GRID]
         if is_drawn and len(rows) >= _FEW_ROWS and (count := count + 1) <= limits.DRAWINGS:
             width = max(map(len, rows))
             cells = [[_QUARTERS.get(char, "0000") for char in row.ljust(width)] for row in rows]
             yield [[0 if cell[half + side] == "1" else 255 for cell in row for side in (0, 1)] for row in cells for half in (0, 2)]
+
+
+def _is_drawn(line: str) -> bool:
+    """Whether a line is part of a drawing: nothing else stands in it, or enough of it."""
+    return sum(char in _QUARTERS for char in line) >= _FEW_DRAWN or bool(line.strip() and not line.strip(_PALETTE))
 
 
 def _tables(source: str) -> Iterator[Grid]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from io import BytesIO
 from itertools import pairwise
 
@@ -15,7 +14,6 @@ from mailward.message.attachments.gathering import Gathering
 
 ImageFile.LOAD_TRUNCATED_IMAGES = True  # viewers show what is there
 Image.MAX_IMAGE_PIXELS = None  # Gathering.may_draw decides
-warnings.filterwarnings("ignore", module="PIL")
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 _QR = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.MicroQRCode])
 _MARGIN = 16  # pixels: codes cut at their edge lack the quiet zone (ISO/IEC 18004 9.1)
