@@ -1,6 +1,6 @@
 """What looking into the attachments of one message may cost. A limit reached is a finding, never an error."""
 
-SECONDS = 5.0  # no new file, page or picture is begun after that; what was found by then counts
+SECONDS = 4.0  # no new file, page or picture is begun after that; what was found by then counts
 ATTACHMENTS = 100  # of a message itself, pictures last; real mail has up to 20 files, newsletters up to 60 pictures
 DEPTH = 5  # containers in containers; people stop at two
 DIRECTORY = 10_000  # entries an archive may name; more are not even listed
@@ -27,6 +27,8 @@ DRAWINGS = 10  # tables and blocks of characters of one page that are read as co
 GRID = 400  # cells of a side of such a drawing; the largest code has 177
 
 PDF_OBJECTS = 50_000  # objects looked at; 1,000 pages of a book have 10,000
+PDF_STREAM_BYTES = 100 << 20  # unpacked bytes of a picture in a document
+PDF_PAGE_BYTES = 16 << 20  # of any other stream
 PDF_PAGES = 50  # pages whose text is read
 PDF_DRAWN = 6  # pages looked at for codes: the first ones and the last
 PDF_PATHS = 60  # lines and areas a page must have to be worth drawing when it has no picture

@@ -14,6 +14,7 @@ from mailward.message.attachments.gathering import Gathering
 
 _ATTRIBUTE = re2.compile(r"""(?i)[\s:](target|href|instr|src|url|formula|location|action|id)\s{0,5}=\s{0,5}(?:"([^"]*)"|'([^']*)')""")
 _LINK = re2.compile(r"<(w:hyperlink|text:a)\b([^>]*)>")
+_LINKS = 1_000  # whose text is read
 _LINK_CHARS = 2_000  # behind its start within which a link has to end
 _RELATION = re2.compile(r"<Relationship\b[^>]*>")
 _QUOTED = re2.compile(r"""(\w+)\s{0,5}=\s{0,5}["']([^"']*)["']""")
@@ -42,13 +43,12 @@ def members(files: list[tuple[str, bytes]], where: str, gathered: Gathering) -> 
 def member(content: bytes, where: str, gathered: Gathering, targets: Mapping[str, str] = MappingProxyType({})) -> None:
     """Read one XML member: links with their text, attributes with addresses, fields, formulas and text."""
     source = charset.decode(content[: 2 * limits.TEXT_CHARS])[: limits.TEXT_CHARS]
-    for m in _LINK.finditer(source):
-        inside, _, _ = source[m.end() : m.end() + _LINK_CHARS].partition(f"</{m.group(1)}>")
-        text = " ".join(unescape(_TAG.sub("", inside)).split())[: limits.NAME_CHARS]
+    for m, _ in zip(_LINK.finditer(source), range(_LINKS), strict=False):
         for attribute in _ATTRIBUTE.finditer(m.group(2)):
             written = unescape(attribute.group(2) or attribute.group(3) or "")
             if "://" in (target := targets.get(written, written))[:12]:
-                gathered.link(target, text, where)
+                inside = source[m.end() : m.end() + _LINK_CHARS].partition(f"</{m.group(1)}>")[0]
+                gathered.link(target, " ".join(unescape(_TAG.sub("", inside)).split())[: limits.NAME_CHARS], where)
     for m in _ATTRIBUTE.finditer(source):
         _value(unescape(m.group(2) or m.group(3) or ""), where, gathered)
         if gathered.is_full():

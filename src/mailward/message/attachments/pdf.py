@@ -10,6 +10,7 @@ import pikepdf
 import pypdfium2
 import pypdfium2.raw as pdfium
 import re2
+from pikepdf import Array
 
 from mailward.message.attachments import limits, office, records
 from mailward.message.attachments.gathering import Gathering
@@ -19,12 +20,16 @@ _NESTING = 6  # dictionaries within an object; forms and actions need three
 _ITEMS = 2_000  # entries of one dictionary or array that are followed
 _PAGE_PIXELS = 1_600  # of the longer side of a page that is drawn
 _PAGE_OBJECTS = 2_000  # counted on a page
+_MOST_OBJECTS = 20_000  # of a page that is drawn; maps have more, a code has 30,000 at most, drawn as few
 _MOST_POINTS = 15_000  # PDF pages are at most 14,400 points wide (ISO 32000-1 C.2)
 _LINKS_WITH_TEXT = 200  # of one document
 _PICTURED = {pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING}
 _BROKEN = re2.compile(r"(?i)((?:https?|ftp)://[^\s<>\"]+)[ \t]*\r?\n[ \t]*([^\s<>\"]+)(?:[ \t]*\r?\n[ \t]*([^\s<>\"]+))?")
 _GOES_ON = re2.compile(r"[/?=&%_0-9#.-]")  # what a word of the next sentence seldom has
 _OPEN_END = re2.compile(r"[/?=&%_#.-]$")
+_PACKINGS = frozenset({"/FlateDecode", "/LZWDecode", "/RunLengthDecode", "/Fl", "/LZW", "/RL"})
+_MOST_PACKED = 1_032  # times what deflate can make smaller
+_BLOCK = 1 << 16
 _ADDRESSES = ("/URI", "/F", "/UF", "/URL", "/Base")
 
 
@@ -34,8 +39,11 @@ def look(content: bytes, where: str, gathered: Gathering, pictures: Pictures) ->
     try:
         document, password = _opened(content, gathered)
         with document:
-            texts = _texts_on_links(document, content, password)
-            yield from _objects(document, texts, where, gathered)
+            if any(_swells(each) for each, _ in zip(document.objects, range(limits.PDF_OBJECTS), strict=False)):
+                gathered.note("bytes", "A PDF document has a part that unpacks to more than is read; its pages were left out.")
+                yield from _objects(document, {}, where, gathered)
+                return
+            yield from _objects(document, _texts_on_links(document, content, password), where, gathered)
     except pikepdf.PasswordError:
         gathered.note("encrypted", "A PDF document is locked with a password; it was not looked into.")
         return
@@ -60,6 +68,31 @@ def _opened(content: bytes, gathered: Gathering) -> tuple[pikepdf.Pdf, str]:
         raise
 
 
+def _swells(value: pikepdf.Object) -> bool:
+    """Whether a stream unpacks to more than PDFium should be given: when its memory ends, so does the process."""
+    if not isinstance(value, pikepdf.Stream):
+        return False
+    width, height = value.get("/Width", 0), value.get("/Height", 0)
+    if isinstance(width, int) and isinstance(height, int) and width * height > limits.PICTURE_PIXELS:
+        return True
+    filters = value.get("/Filter", Array())
+    names = list(filters)[:_ITEMS] if isinstance(filters, Array) else [filters]
+    if sum(name in _PACKINGS for name in names) > 1:
+        return True
+    raw = value.read_raw_bytes() if names and names[0] == "/FlateDecode" else b""
+    if len(raw) * _MOST_PACKED < limits.PDF_PAGE_BYTES:
+        return False
+    most = limits.PDF_STREAM_BYTES if width else limits.PDF_PAGE_BYTES
+    unpacker, size = zlib.decompressobj(), 0
+    try:
+        while raw and size <= most:
+            size += len(unpacker.decompress(raw, _BLOCK))
+            raw = unpacker.unconsumed_tail
+    except zlib.error:
+        return False  # nor can PDFium read on
+    return size > most
+
+
 def _objects(document: pikepdf.Pdf, texts: dict[str, str], where: str, gathered: Gathering) -> Iterator[tuple[str, bytes]]:
     """Look into every object, whether a page leads to it or not: so no loop can hold us up, and nothing be out of sight."""
     for count, each in enumerate(document.objects):
@@ -71,7 +104,7 @@ def _objects(document: pikepdf.Pdf, texts: dict[str, str], where: str, gathered:
         pending = [(each, 0)]
         while pending:
             value, depth = pending.pop()
-            if isinstance(value, pikepdf.Array):
+            if isinstance(value, Array):
                 items = [(item, depth + 1) for item, _ in zip(value, range(_ITEMS), strict=False)]
             elif isinstance(value, (pikepdf.Dictionary, pikepdf.Stream)):
                 yield from _dictionary(value, texts, where, gathered)
@@ -107,10 +140,10 @@ def _script(script: pikepdf.Object, where: str, gathered: Gathering) -> None:
 def _unpacked(stream: pikepdf.Stream, most: int) -> bytes:
     """At most so many bytes of a stream, unpacked by ourselves: qpdf knows no limit. b"" for one packed in a rare way."""
     packing = stream.get("/Filter")
-    if isinstance(packing, pikepdf.Array) and len(packing) == 1:
+    if isinstance(packing, Array) and len(packing) == 1:
         packing = packing[0]
     raw = stream.read_raw_bytes()
-    if packing is None or (isinstance(packing, pikepdf.Array) and not len(packing)):
+    if packing is None or (isinstance(packing, Array) and not len(packing)):
         return raw[:most]
     return zlib.decompressobj().decompress(raw, most) if packing == "/FlateDecode" else b""
 
@@ -174,7 +207,10 @@ def _text(text: str, where: str, gathered: Gathering) -> None:
 
 def _codes(page: pypdfium2.PdfPage, where: str, gathered: Gathering, pictures: Pictures) -> None:
     width, height = page.get_size()
-    if not _is_drawn(page) or not 0 < max(width, height) <= _MOST_POINTS:
+    if not _is_drawn(page):
+        return
+    if pdfium.FPDFPage_CountObjects(page.raw) > _MOST_OBJECTS or not 0 < max(width, height) <= _MOST_POINTS:
+        gathered.note("pages", "A page of a PDF document is too large or has too many parts; it was not looked at for codes.")
         return
     scale = _PAGE_PIXELS / max(width, height)
     if gathered.late() or not gathered.may_draw(int(width * scale) + 1, int(height * scale) + 1):
