@@ -15,9 +15,9 @@ _ANNOUNCED = re2.compile(
 )
 _BEHIND, _BEFORE = 100, 40  # characters around such a word
 _TOKEN = re2.compile(r"[^\s:：=,，、「」『』“”«»„<>]{3,64}")
-_ENDS = ".,;:)\"'。"
 _PRINTABLE = re2.compile(r"[!-~]{3,64}")
-_STRIPPED = "\"'`()[]{}.,;:!?。・*"
+_QUOTES = "\"'`()[]{}.,;:。・"
+_STRIPPED = _QUOTES + "!?*"  # may belong to it
 _LIKELY = re2.compile(r"[0-9]")
 _USUAL = ("1234", "12345", "123456", "infected", "password")
 _TEXT_CHARS = 20_000  # of a message; the password stands with the words to a person
@@ -42,4 +42,4 @@ def _all(text: str) -> Iterator[str]:
 def _words(text: str, most: int) -> Iterator[str]:
     for pattern in (_TOKEN, _PRINTABLE):
         for m, _ in zip(pattern.finditer(text), range(most), strict=False):
-            yield from (m.group(0).strip(_STRIPPED), m.group(0).rstrip(_ENDS), m.group(0))
+            yield from (m.group(0).strip(_QUOTES), m.group(0).strip(_STRIPPED), m.group(0))
