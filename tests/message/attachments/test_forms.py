@@ -138,6 +138,16 @@ _HOLD_CODES: dict[str, Container] = {
     "halves above": lambda form: ("a.zip", _halves(form, upright=True)),
     "pdf": lambda form: ("a.pdf", made.pdf(picture=made.qr(form))),
     "docx": lambda form: ("a.docx", made.docx(media={"image1.png": made.qr(form)})),
+    "xlsx": lambda form: ("a.xlsx", made.zipped({"[Content_Types].xml": made.TYPES, "xl/media/image1.png": made.qr(form)})),
+    "odt": lambda form: ("a.odt", made.zipped({"mimetype": b"x", "content.xml": b"<x/>", "Pictures/1.png": made.qr(form)})),
+    "doc": lambda form: ("a.doc", made.compound({"WordDocument": b"x", "Data": b"x" * 68 + made.qr(form) + b"more"})),
+    "ppt": lambda form: (
+        "a.ppt",
+        made.compound({"PowerPoint Document": b"", "Pictures": b"x" * 25 + made.qr(form) + b"x" * 25 + made.qr(form)}),
+    ),
+    "rtf": lambda form: ("a.rtf", b"{\\rtf1 {\\pict\\pngblip\n" + made.qr(form).hex("\n", 64).encode() + b"}}"),
+    "7z": lambda form: ("a.7z", made.seven_zip({"a.png": made.qr(form)})),
+    "mail": lambda form: ("a.eml", made.with_file("a.png", made.qr(form), declared="image/png")),
     "zip": lambda form: ("a.zip", made.zipped({"a.png": made.qr(form)})),
     "html table": lambda form: ("a.html", f"<html>{made.code_table(form)}</html>".encode()),
     "html table of runs": lambda form: ("a.html", f"<html>{made.code_runs(form)}</html>".encode()),
@@ -241,4 +251,4 @@ def test_there_is_a_table() -> None:
     cells = (
         len(_HOLD_LINKS) * len(_LINKS) + len(_HOLD_TEXT) * len(_TEXTS) - len(_NOT_BROKEN) + (len(_HOLD_CODES) + len(_BODIES)) * len(_CODES)
     )
-    assert cells == 514
+    assert cells == 549

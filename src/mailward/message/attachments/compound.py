@@ -7,12 +7,12 @@ from io import BytesIO
 
 import olefile
 
-from mailward.message.attachments import limits, office, records, texts
+from mailward.message.attachments import carving, limits, office, records, texts
 from mailward.message.attachments.gathering import Gathering
 
 _LOCKED_WORD = 0x01  # fEncrypted, in octet 11 of the stream WordDocument (MS-DOC 2.5.2)
 _LOCKED_POWERPOINT = (0xF3D1C4DF).to_bytes(4, "little")  # headerToken, at octet 12 of the stream Current User (MS-PPT 2.3.2)
-_PACKAGES = {"package", "contents"}  # streams that are files themselves
+_HOLDERS = {"package", "contents", "data", "pictures", "workbook"}  # streams that are files, or hold them
 _PROPERTY = "__substg1.0_"  # MS-OXMSG 2.2.1: then four digits of the property and four of its type
 _SUBJECT, _BODY, _HTML, _FILE, _LONG_NAME, _NAME = "0037", "1000", "1013", "37010102", "3707", "3704"
 
@@ -67,8 +67,8 @@ def _stream(name: str, data: bytes, where: str, gathered: Gathering) -> None:
 
 
 def _embedded(name: str, data: bytes) -> Iterator[Entry]:
-    if name in _PACKAGES:
-        yield name, data
+    if name in _HOLDERS:
+        yield from (("object", each) for each in carving.within(data))
     elif name == "\x01ole10native":  # size, 2 octets, label, path, 8 octets, path, size: each text ended by zero
         label, _, rest = data[6:].partition(b"\x00")
         rest = rest.partition(b"\x00")[2][8:].partition(b"\x00")[2]

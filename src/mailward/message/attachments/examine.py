@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mailward.message.attachments import archives, compound, drawings, limits, office, packed, pdf, texts
+from mailward.message.attachments import archives, carving, compound, drawings, limits, office, packed, pdf, texts
 from mailward.message.attachments.attachment import Attachment, Examined, worth
 from mailward.message.attachments.gathering import Gathering
 from mailward.message.attachments.kind import LIBARCHIVE, Kind, kind
@@ -12,7 +12,7 @@ from mailward.message.attachments.pictures import Pictures
 from mailward.message.parse import parse
 from mailward.message.urls.search import urls_of
 
-_CONTAINERS = LIBARCHIVE | {Kind.ZIP, Kind.TAR, Kind.STREAM, Kind.MAIL, Kind.PDF, Kind.COMPOUND}
+_CONTAINERS = LIBARCHIVE | {Kind.ZIP, Kind.TAR, Kind.STREAM, Kind.MAIL, Kind.PDF, Kind.COMPOUND, Kind.RTF}
 
 _XML = (".xml", ".rels")  # members of documents
 
@@ -80,6 +80,7 @@ def _look(attachment: Attachment, depth: int, inner: list[Attachment], gathered:
             texts.calendar(content, attachment.charset, where, gathered)
         case Kind.RTF:
             office.rtf(content, where, gathered)
+            _entries(name, (("object", data) for data in carving.within_hexadecimal(content)), inner)
         case Kind.TEXT:
             texts.plain(content, attachment.charset, where, gathered)
             _drawings(attachment, where, inner, pictures)

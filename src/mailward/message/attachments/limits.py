@@ -33,3 +33,4 @@ PDF_PAGES = 50  # pages whose text is read
 PDF_DRAWN = 6  # pages looked at for codes: the first ones and the last
 PDF_PATHS = 60  # lines and areas a page must have to be worth drawing when it has no picture
 STREAMS = 500  # streams of an old Office document
+CARVED = 20  # pictures and objects of one stream or rich text that are looked into
