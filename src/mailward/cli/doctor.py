@@ -42,7 +42,7 @@ class Symptom:
 
 
 def doctor(config: ConfigFile = None, state: StateFolder = None, as_json: AsJson = False) -> None:
-    """Check settings, storage, policy, model, quarantine, ports and DNS lists. Exit status 1 when something is broken."""
+    """Check settings, storage, policy, model, quarantine, ports, DNS lists and libraries. Exit status 1 when something is broken."""
     symptoms = list(_examine(config, state))
     for symptom in symptoms:
         print(json.dumps(asdict(symptom)) if as_json else _shown(symptom))
@@ -76,6 +76,7 @@ def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
         ("own hops", _own_hops),
         ("dns", _dns),
         ("console", _console),
+        ("attachments", _attachments),
     )
     for what, look in looks:
         try:
@@ -285,6 +286,19 @@ def _console(settings: Settings) -> Iterator[Symptom]:
             connection.close()
 
     yield from _service("console", settings.console.listen, answer)
+
+
+def _attachments(settings: Settings) -> Iterator[Symptom]:
+    del settings
+    from mailward.message.attachments import packed
+
+    if packed.available:
+        yield Symptom(Grade.OK, "attachments", "libarchive is there")
+    else:
+        remedy = "Install it. On Debian: apt-get install libarchive13 (libarchive13t64 since Debian 13)."
+        yield Symptom(
+            Grade.WARNING, "attachments", "without libarchive no 7z, rar, iso and cab files and no locked zip files are looked into", remedy
+        )
 
 
 def _service(name: str, place: str, answer: Callable[[str, int], str]) -> Iterator[Symptom]:

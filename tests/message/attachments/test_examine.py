@@ -12,7 +12,8 @@ import zipfile
 import pytest
 
 from mailward.message import parse
-from mailward.message.attachments import Attachment, Examined, examine, worth
+from mailward.message.attachments import Attachment, Examined, worth
+from mailward.message.attachments.examine import examine
 
 _URL = "https://bad.example.com/login"
 
