@@ -18,10 +18,12 @@ from mailward import __version__, console
 from mailward.console import pages
 from mailward.console.access import Access
 from mailward.console.api import reputation as api
+from mailward.console.api import urls
 from mailward.console.delisting import Requests
 from mailward.console.gate import Gate
 from mailward.console.site import Site
 from mailward.console.views import lookup, reputation, small
+from mailward.gateway.databases import url_rater
 from mailward.gateway.settings import Settings
 from mailward.reputation.snapshot import SnapshotError
 
@@ -44,7 +46,7 @@ def create(settings: Settings) -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(_admit)],
     )
-    app.state.site = Site(settings, access, Requests(settings.reputation_folder))
+    app.state.site = Site(settings, access, Requests(settings.reputation_folder), url_rater(settings))
     app.add_middleware(Gate, access=access)
     for error, handler in (
         (HTTPException, pages.http_error),
@@ -54,7 +56,7 @@ def create(settings: Settings) -> FastAPI:
         (Exception, pages.broken),
     ):
         app.add_exception_handler(error, handler)
-    for router in (small.router, lookup.router, reputation.router, api.router):
+    for router in (small.router, lookup.router, reputation.router, api.router, urls.router):
         app.include_router(router)
     app.mount("/static", _Static(directory=Path(console.__file__).parent / "static"))
     return app

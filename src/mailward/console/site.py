@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 
 from starlette.requests import HTTPConnection
 
@@ -10,6 +11,7 @@ from mailward.console.access import Access, Caller, Role
 from mailward.console.delisting import Requests
 from mailward.console.rates import Rate, client_network
 from mailward.gateway.settings import Settings
+from mailward.reputation.url.rater import Rater
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Site:
     settings: Settings
     access: Access
     requests: Requests
+    rater: Rater
+    rating: Lock = field(default_factory=Lock)  # the rater follows its tables, which one thread may do
     rates: Rates = field(default_factory=Rates)
 
 

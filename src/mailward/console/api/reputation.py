@@ -32,8 +32,8 @@ from mailward.reputation.address import Source, source
 
 LISTED_REQUESTS = 500  # given at once
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": Trouble} for status in (401, 403, 413, 429, 503)}
-router = APIRouter(prefix="/api/v1/reputation", tags=["reputation"], responses=_REFUSALS)
+REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": Trouble} for status in (401, 403, 413, 429, 503)}
+router = APIRouter(prefix="/api/v1/reputation", tags=["reputation"], responses=REFUSALS)
 
 
 def _known(request: Request) -> Caller:

@@ -54,7 +54,7 @@ Reader = Callable[[Lines, Refuse], Iterator[Found]]
 def detect(sample: str) -> FeedFormat:
     """Which format the beginning of a feed is written in; what is unlike all others is a list of names."""
     start = sample.lstrip("\ufeff \t\r\n")
-    if start[:1] in "[{":
+    if start.startswith(("[", "{")):
         return FeedFormat.URLHAUS_JSON if '"threat"' in start or '"urlhaus' in start else FeedFormat.PHISHTANK_JSON
     lines = [line.strip() for line in start.splitlines() if line.strip()]
     data = [line for line in lines if line[0] != "#"][:200]
@@ -207,7 +207,7 @@ class _Phish(msgspec.Struct):
 def urlhaus_json(data: bytes, refuse: Refuse) -> Iterator[Found]:
     """URLhaus's dump, `{"id": [{"url": ...}]}`, or the answer of its interface, `{"urls": [...]}`. Raises msgspec.MsgspecError for no JSON."""
     groups = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    found = _in_order(data, (raw for group in groups.values() if bytes(group[:1]) == b"[" for raw in _list(group)))
+    found = _in_order(data, (raw for group in groups.values() if bytes(group).startswith(b"[") for raw in _list(group)))
     for line, raw in found:
         each = _decoded(raw, _UrlhausUrl, line, refuse)
         if each is not None:

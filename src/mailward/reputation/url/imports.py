@@ -197,12 +197,14 @@ class _Intake:
         self._add(Scope.DOMAIN if below else Scope.HOST, place.host, self._rating, found)
 
     def _popular(self, found: Found) -> None:
+        if "." not in found.what:
+            return  # Umbrella counts top-level domains too
         place = place_of(found.what) if found.is_url else _named(found.what)
         if place is None or place.is_address:
             self.refuse(found.line, f"{found.what[:60]!r} is no host name of the internet")
             return
         if not registrable(place.host):
-            return  # Umbrella counts top-level domains and suffixes too
+            return  # and suffixes
         self._entries += 1
         self._add(Scope.DOMAIN, place.host, 0, found)
 
