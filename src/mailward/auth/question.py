@@ -39,7 +39,9 @@ NO_RECORDS = Answer()
 FAILED = Answer(failed=True)
 
 Result = TypeVar("Result")
-Steps = Generator[tuple[Question, ...], tuple[Answer, ...], Result]  # questions out, their answers in, in the same order; returns the result
+Steps = Generator[
+    tuple[Question, ...], tuple[Answer, ...], Result
+]  # questions out, their answers in, in the same order; returns the result
 
 
 def answered(steps: Steps[Result], answers: dict[Question, Answer]) -> Result:

@@ -15,6 +15,7 @@ MAX_VALUE = 8_192  # characters read of one field
 _METHOD = re.compile(r"(?:^|[;\s])(spf|dkim|dmarc|arc)\s*=\s*([a-z]+)", re.I)
 _PROPERTY = re.compile(r"\b(header\.d|header\.i|smtp\.mailfrom|smtp\.helo|header\.from)\s*=\s*\"?([^\s;\"]+)", re.I)
 _COMMENT = re.compile(r"\([^()]*\)")
+_QUOTED = re.compile(r'"[^"]*"')
 _WORDS = {word.value: word for word in Outcome}
 _ALIASES = {
     "hardfail": Outcome.FAIL,
@@ -57,8 +58,14 @@ def _trusted(name: str, ids: Sequence[str]) -> bool:
     return any(i == "*" or name == i or name.endswith("." + i) for i in ids if i)
 
 
+def _plain(value: str) -> str:
+    """Without comments, and without quoted texts that could pass for results: the local part of an address may be any text."""
+    quoted = _QUOTED.sub(lambda found: '""' if re.search(r"[\s;=]", found[0]) else found[0], value) if '"' in value else value
+    return _COMMENT.sub(" ", quoted)
+
+
 def _parse(value: str, ids: Sequence[str]) -> Authentication:
-    text = _COMMENT.sub(" ", value)
+    text = _plain(value)
     head, _, rest = text.partition(";")
     server = head.split()[0] if head.split() else ""
     if "=" in server:  # Exchange Online writes no authserv-id
@@ -91,6 +98,17 @@ def _parse(value: str, ids: Sequence[str]) -> Authentication:
         dkim_domains=tuple(dict.fromkeys(domains)),
         source=server,
     )
+
+
+def dmarc_passed(value: str) -> str:
+    """The header.from of the first DMARC result in a list of results, where that is a pass; "" otherwise."""
+    text = _plain(value[:MAX_VALUE])
+    marks = list(_METHOD.finditer(text))
+    for mark, after in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=False):
+        if mark.group(1).lower() == "dmarc":
+            properties = {k.lower(): v.lower() for k, v in _PROPERTY.findall(text[mark.start() : after])}
+            return properties.get("header.from", "").rstrip(".") if mark.group(2).lower() == "pass" else ""
+    return ""
 
 
 def _better(one: Outcome, other: Outcome) -> Outcome:

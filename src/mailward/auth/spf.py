@@ -52,9 +52,7 @@ class _Ended(Exception):  # noqa: N818
         self.outcome, self.why = outcome, why
 
 
-def check(
-    address: str, mail_from: str, helo: str, *, explain: bool = False, now: float = 0.0, receiver: str = "unknown"
-) -> Steps[Spf]:
+def check(address: str, mail_from: str, helo: str, *, explain: bool = False, now: float = 0.0, receiver: str = "unknown") -> Steps[Spf]:
     """Check the envelope sender, or the HELO name when that is null (RFC 7208 2.4).
 
     `mail_from` without angle brackets, "" for the null sender. `explain`: ask for the explanation of a fail too.
@@ -257,7 +255,7 @@ def _is_name(name: str) -> bool:
 
 def _is_domain(name: str) -> bool:
     """Whether it is a domain of several labels that may have a record (RFC 7208 4.3)."""
-    return "." in name and _is_name(name) and not any(mark in name for mark in " []\\\"()")
+    return "." in name and _is_name(name) and not any(mark in name for mark in ' []\\"()')
 
 
 def _best_name(names: tuple[str, ...], domain: str) -> str:
