@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mailward.message.domains import registrable
+
 HERE = "this gateway"  # the source of what we checked ourselves; no host is called so
 
 
@@ -63,6 +65,15 @@ class Authentication:
     def here(self) -> bool:
         """Whether we checked it ourselves."""
         return self.source == HERE
+
+    def silent_about(self, site: str) -> bool:
+        """Whether something of a registrable domain that could have proved it got no answer. Strangers' silence does not count."""
+        if not self.here:
+            return False
+        silent = [one.domain for one in self.signatures if one.outcome is Outcome.TEMPERROR]
+        if self.spf is Outcome.TEMPERROR:
+            silent.append(self.spf_domain)
+        return self.dmarc is Outcome.TEMPERROR or any((registrable(domain) or domain) == site for domain in silent)
 
 
 UNCHECKED = Authentication()

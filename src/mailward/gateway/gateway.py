@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailward import content, storage
+from mailward.auth import Authentication, Outcome
 from mailward.content.local import LocalModel
 from mailward.gateway import evidence
+from mailward.gateway.authentication import Authenticator
 from mailward.gateway.identity import new_id
 from mailward.gateway.journal import Journal
 from mailward.gateway.lists import Reputation
 from mailward.gateway.local import load_local, local_file
 from mailward.gateway.partial import from_envelope, undecided, unread, words
+from mailward.gateway.records import Records
 from mailward.gateway.settings import Settings
 from mailward.message import Envelope, Message, parse
 from mailward.message.origin import Origin
@@ -22,7 +26,7 @@ from mailward.policy import Policy, ReputationLevel
 from mailward.reputation.answer import IpReputation, Standing
 from mailward.reputation.dnsbl.plan import Plan
 from mailward.reputation.url import rater
-from mailward.scan.assess import Model, Rater, Site, assess
+from mailward.scan.assess import Model, Rater, Site, assess, recorded_for
 from mailward.scan.assessment import Assessment
 from mailward.scan.decide import decide
 from mailward.scan.verdict import Verdict
@@ -44,6 +48,7 @@ class Arrived:
     now: float
     error: str
     elapsed_ms: float
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class Gateway:
         self.local = local
         self.rater = rater
         self.reputation = Reputation(settings)
+        self.authenticator = Authenticator(Records(self.reputation.resolver), settings.dns.timeout)
         self.journal = Journal(settings.storage_url)
         self.spool = evidence.Spool(settings.reputation_folder)
         self._looked = 0.0
@@ -94,9 +100,9 @@ class Gateway:
         return self.conclude(arrived, self.known(arrived.source.address))
 
     async def judge_asking(self, raw: bytes, envelope: Envelope) -> Judgement:
-        """The same, asking the lists of others that the policy names."""
+        """The same, asking the DNS: the lists of others that the policy names, and for SPF, DKIM and DMARC."""
         arrived = self.read(raw, envelope)
-        return self.conclude(arrived, await self.ask(arrived.source.address))
+        return self.conclude(arrived, *await self.ask_about(arrived))
 
     def read(self, raw: bytes, envelope: Envelope, id: str = "", now: float | None = None) -> Arrived:
         """Parse a message and find who sent it. Never raises: what goes wrong is kept for `conclude`."""
@@ -109,13 +115,36 @@ class Gateway:
             source = self.site.origin(message, envelope)
         except Exception as failed:  # the one place that must hold whatever a message does to us
             error = words(failed)
-        return Arrived(message, envelope, source, id or new_id(now), now, error, (time.perf_counter() - started) * 1000)
+        return Arrived(message, envelope, source, id or new_id(now), now, error, (time.perf_counter() - started) * 1000, raw)
 
-    def conclude(self, arrived: Arrived, reputation: IpReputation | None) -> Judgement:
-        """Assess and decide. Never raises: whatever goes wrong is an unscannable message that names the error."""
+    async def ask_about(self, arrived: Arrived, known: IpReputation | None = None) -> tuple[IpReputation | None, Authentication | None]:
+        """What `conclude` wants to be told, asked side by side. `known`: what was found out about the client already. Never raises."""
+        address = arrived.source.address
+        if known is not None and known.address == address:
+            return known, await self.authenticate(arrived)
+        return await asyncio.gather(self.ask(address), self.authenticate(arrived))
+
+    async def authenticate(self, arrived: Arrived) -> Authentication | None:
+        """SPF, DKIM, ARC and DMARC of a message from outside; takes at most `[dns] timeout` beside its work. Never raises.
+
+        None where nobody has to look: our own users and hops, and messages for which a server we trust recorded the results.
+        """
+        wanted, source = self.policy.authentication, arrived.source
+        if not wanted.enabled or arrived.error or arrived.envelope.authenticated or not self.foreign(source.address):
+            return None
+        recorded = recorded_for(arrived.message, arrived.envelope, source, self.site)
+        if recorded.dkim is not Outcome.UNCHECKED or recorded.dmarc is not Outcome.UNCHECKED:
+            return None
+        return await self.authenticator.check(arrived.raw, arrived.message, arrived.envelope, source, arrived.now, wanted)
+
+    def conclude(self, arrived: Arrived, reputation: IpReputation | None, auth: Authentication | None = None) -> Judgement:
+        """Assess and decide. `auth`: what was found by asking, None for what is recorded in the message.
+
+        Never raises: whatever goes wrong is an unscannable message that names the error.
+        """
         started = time.perf_counter()
         self._follow_reports(started)
-        assessment = self._assess(arrived, reputation)
+        assessment = self._assess(arrived, reputation, auth)
         elapsed = arrived.elapsed_ms + (time.perf_counter() - started) * 1000
         if elapsed > SLOW_MS:
             assessment = replace(assessment, findings=(*assessment.findings, "limit:time"))
@@ -123,12 +152,12 @@ class Gateway:
         elapsed = arrived.elapsed_ms + (time.perf_counter() - started) * 1000
         return Judgement(arrived.message, assessment, verdict, elapsed)
 
-    def _assess(self, arrived: Arrived, reputation: IpReputation | None) -> Assessment:
+    def _assess(self, arrived: Arrived, reputation: IpReputation | None, auth: Authentication | None) -> Assessment:
         error = arrived.error
         message, envelope, now, id = arrived.message, arrived.envelope, arrived.now, arrived.id
         try:
             if not error:
-                return assess(message, envelope, self.site, self.model, self.local, now, id, arrived.source, reputation, self.rater)
+                return assess(message, envelope, self.site, self.model, self.local, now, id, arrived.source, reputation, self.rater, auth)
         except Exception as failed:  # see `read`
             error = words(failed)
         return from_envelope(message, envelope, now, id, reputation, unscannable=error)

@@ -40,7 +40,7 @@ class Reputation:
         self._settings = settings
         self._codes = settings.dns.codes
         self._timeout = settings.dns.timeout
-        self._resolver = DnsResolver(settings.dns.servers, settings.dns.timeout, settings.dns.in_flight, DnsCache())
+        self.resolver = DnsResolver(settings.dns.servers, settings.dns.timeout, settings.dns.in_flight, DnsCache())
         folder = settings.snapshots_folder
         self._standard, self._dynamic, self._good = (Table(folder / name) for name in (STANDARD_FILE, DYNAMIC_FILE, GOOD_FILE))
         self._health = HealthFile(folder / HEALTH_FILE)
@@ -78,7 +78,7 @@ class Reputation:
         """Give up the questions under way. The next question opens everything anew."""
         for task in self._probing.values():
             task.cancel()
-        await self._resolver.close()
+        await self.resolver.close()
 
     # Our own databases
 
@@ -153,7 +153,7 @@ class Reputation:
                 answers.append(unchecked(zone, database, why))
                 continue
             name = question.name(found, zone, self._codes.get(zone, ""))
-            cached = self._resolver.cached(name)
+            cached = self.resolver.cached(name)
             if cached is NOTHING:
                 answers.append(_clear(zone, database))
             elif cached is not None:
@@ -192,19 +192,19 @@ class Reputation:
 
     async def _question(self, name: str, entry: ListEntry, database: Database) -> ListAnswer:
         """Ask one list. A listing is believed, and remembered, when the list says right afterwards that it does not list everything."""
-        response = await self._resolver.ask(name, hold=True)
+        response = await self.resolver.ask(name, hold=True)
         self._heard(entry.zone, silent=response.failure is Failure.TIME_OUT)
         answer = read(entry, database, response)
         if answer.outcome is Outcome.LISTED:
             made_up = question.v4_points().clear[-1]
-            control = await self._resolver.ask(question.name(made_up, entry.zone, self._codes.get(entry.zone, "")), hold=True)
+            control = await self.resolver.ask(question.name(made_up, entry.zone, self._codes.get(entry.zone, "")), hold=True)
             if control.failure is not None:
                 return unchecked(entry.zone, database, f"a listing that could not be confirmed: {control.failure}")
             if control.addresses:
                 why = f"it lists {made_up}, which no list may list"
                 self._pauses[entry.zone] = _Pause(0, time.monotonic() + LIE_SECONDS, why)
                 return unchecked(entry.zone, database, why)
-        self._resolver.remember(name, response)
+        self.resolver.remember(name, response)
         return answer
 
     def _state(self, zone: str) -> Health | None:

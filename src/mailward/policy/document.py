@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from mailward.policy.addresses import canonical_domain
+from mailward.policy.authentication import Authentication
 from mailward.policy.email_reputation import EmailReputation
 from mailward.policy.lists import DomainList, NetworkList, SenderList
 from mailward.policy.message_action import MessageAction
@@ -172,6 +173,7 @@ class Policy(Table):
 
     organisation: Organisation = Field(default_factory=Organisation)
     email_reputation: EmailReputation = Field(default_factory=EmailReputation)
+    authentication: Authentication = Field(default_factory=Authentication)
     content_scanning: ContentScanning = Field(default_factory=ContentScanning)
     web_reputation: WebReputation = Field(default_factory=WebReputation)
     unscannable: Unscannable = Field(default_factory=Unscannable)

@@ -95,14 +95,15 @@ def assess(
     source: Origin | None = None,
     reputation: IpReputation | None = None,
     rater: Rater | None = None,
+    auth: Authentication | None = None,
 ) -> Assessment:
     """Gather the facts of one message. `now` in seconds since 1970; `local` is the site's own model or None.
 
     `source`: what `Site.origin` says, where that is known already. `reputation`: what lists say of its address, None where nobody asked.
-    `rater`: rates the URLs; without one they stay unchecked.
+    `rater`: rates the URLs; without one they stay unchecked. `auth`: the results of our own check, None for those that are recorded.
     """
     source = source or site.origin(message, envelope)
-    auth = recorded_for(message, envelope, source, site)
+    auth = auth or recorded_for(message, envelope, source, site)
     contributions = tuple(
         [share for share in model.score(message, source, envelope, auth, local) if share.value]
     )  # a share of 0 says nothing

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from mailward.policy import THRESHOLDS, Level, Policy
 from mailward.policy.document import UnscannableAction
 from mailward.policy.lists import EntryList
-from mailward.scan import listed_changes, web_changes
+from mailward.scan import authentication_changes, listed_changes, web_changes
 from mailward.scan.assess import MORE
 from mailward.scan.assessment import Assessment, Contribution
+from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.change import Change
 from mailward.scan.decide import Ruling, rule, score_of
 from mailward.scan.verdict import NO_EVIDENCE, Kind, Verdict
@@ -62,12 +63,22 @@ def _looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:
         return (*listed, listed_changes.observed)
     if ruling.kind is Kind.MALICIOUS_URL:
         return (web_changes.approve, web_changes.lower_level, web_changes.tested, web_changes.authenticated, web_changes.observed)
+    if ruling.filter == AUTHENTICATION:
+        changes = authentication_changes
+        return (changes.authenticated, changes.approve, changes.uncounted, changes.observed)
     if ruling.kind is Kind.SPAM:
         return (_authenticated, _higher_threshold, _fewer_shares, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     if ruling.kind is Kind.BLOCKED_SENDER:
         return (_authenticated, _unblocked, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     first = (listed_changes.unapprove, listed_changes.higher_level, listed_changes.switched_on)
-    return (*first, *_content_looks(ruling, policy), web_changes.unapprove, web_changes.higher_level, web_changes.switched_on)
+    return (
+        *first,
+        *_content_looks(ruling, policy),
+        web_changes.unapprove,
+        web_changes.higher_level,
+        web_changes.switched_on,
+        authentication_changes.acted_on,
+    )
 
 
 def _content_looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:

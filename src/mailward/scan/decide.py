@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mailward.policy import Action, Policy
 from mailward.scan.approval import approved_sender
 from mailward.scan.assessment import Assessment, Contribution
+from mailward.scan.authentication import authentication
 from mailward.scan.email_reputation import email_reputation
 from mailward.scan.opinion import NOTHING, Filter, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason, Verdict
@@ -84,7 +85,13 @@ def blocking(assessment: Assessment, policy: Policy) -> str:
     return ""
 
 
-FILTERS: tuple[Filter, ...] = (email_reputation, web_reputation, content_scanning, unscannable)  # of equal severity, the first decides
+FILTERS: tuple[Filter, ...] = (
+    email_reputation,
+    authentication,
+    web_reputation,
+    content_scanning,
+    unscannable,
+)  # of equal severity, the first decides
 
 
 @dataclass(frozen=True, slots=True)
