@@ -101,7 +101,7 @@ def mail(sender: str = "sender.test", body: bytes = b"The minutes.\r\n") -> byte
 
 
 def judged(
-    nsd: Nsd, raw: bytes, address: str = ADDRESS, mail_from: str = "ann@sender.test", policy: str = "", **dns: object
+    port: int, raw: bytes, address: str = ADDRESS, mail_from: str = "ann@sender.test", policy: str = "", **dns: object
 ) -> Authentication:
     """What the gateway finds out, asking the real name server."""
     with tempfile.TemporaryDirectory() as state:
