@@ -47,7 +47,7 @@ class Instructions:
     policy: Policy | None
     given: Given
     as_json: bool
-    offline: bool = False  # lists of others are not asked
+    offline: bool = False  # the DNS is not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _header(raw: bytes) -> bytes:
 
 
 class Judge:
-    """Judges found messages one by one. One event loop serves all of them, where the policy names lists to ask."""
+    """Judges found messages one by one. One event loop serves all of them, where the policy wants the DNS asked."""
 
     def __init__(self, instructions: Instructions) -> None:
         self.gateway = open_gateway(instructions.settings, instructions.policy)

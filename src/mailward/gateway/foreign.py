@@ -32,7 +32,7 @@ class ForeignLists:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._codes = settings.dns.codes
-        self._resolver = DnsResolver(settings.dns.servers, settings.dns.timeout, settings.dns.in_flight, DnsCache())
+        self.resolver = DnsResolver(settings.dns.servers, settings.dns.timeout, settings.dns.in_flight, DnsCache())
         self._health = HealthFile(settings.snapshots_folder / HEALTH_FILE)
         self._probed: dict[str, Health] = {}  # what this process found out itself, where nobody else did
         self._probing: dict[str, asyncio.Task[None]] = {}
@@ -42,7 +42,7 @@ class ForeignLists:
         """Give up the questions under way. The next question opens everything anew."""
         for task in self._probing.values():
             task.cancel()
-        await self._resolver.close()
+        await self.resolver.close()
 
     async def ask(
         self, subject: Subject, entries: Sequence[ListEntry], database: Database, answers: list[ListAnswer], deadline: float
@@ -81,7 +81,7 @@ class ForeignLists:
                 answers.append(unchecked(zone, database, why))
                 continue
             name = question.name(subject, zone, self._codes.get(zone, ""))
-            cached = self._resolver.cached(name)
+            cached = self.resolver.cached(name)
             if cached is NOTHING:
                 answers.append(_clear(zone, database))
             elif cached is not None:
@@ -120,19 +120,19 @@ class ForeignLists:
 
     async def _question(self, name: str, entry: ListEntry, database: Database) -> ListAnswer:
         """Ask one list. A listing is believed, and remembered, when the list says right afterwards that it does not list everything."""
-        response = await self._resolver.ask(name, hold=True)
+        response = await self.resolver.ask(name, hold=True)
         self._heard(entry.zone, silent=response.failure is Failure.TIME_OUT)
         answer = read(entry, database, response)
         if answer.outcome is Outcome.LISTED:
             made_up = question.never(domains=entry.domains)
-            control = await self._resolver.ask(question.name(made_up, entry.zone, self._codes.get(entry.zone, "")), hold=True)
+            control = await self.resolver.ask(question.name(made_up, entry.zone, self._codes.get(entry.zone, "")), hold=True)
             if control.failure is not None:
                 return unchecked(entry.zone, database, f"a listing that could not be confirmed: {control.failure}")
             if control.addresses:
                 why = f"it lists {made_up}, which no list may list"
                 self._pauses[entry.zone] = _Pause(0, time.monotonic() + LIE_SECONDS, why)
                 return unchecked(entry.zone, database, why)
-        self._resolver.remember(name, response)
+        self.resolver.remember(name, response)
         return answer
 
     def _state(self, zone: str) -> Health | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailward import content, storage
+from mailward.auth import Authentication, Outcome
 from mailward.content.local import LocalModel
 from mailward.gateway import evidence
+from mailward.gateway.authentication import Authenticator
 from mailward.gateway.databases import url_rater
 from mailward.gateway.domains import asked_about
 from mailward.gateway.examiners import Examiners
@@ -22,6 +24,7 @@ from mailward.gateway.journal import Journal
 from mailward.gateway.lists import Reputation
 from mailward.gateway.local import load_local, local_file
 from mailward.gateway.partial import from_envelope, undecided, unread, words
+from mailward.gateway.records import Records
 from mailward.gateway.settings import Settings
 from mailward.gateway.urls import Links
 from mailward.message import Envelope, Message, parse
@@ -32,7 +35,7 @@ from mailward.policy import ListEntry, Policy, ReputationLevel
 from mailward.reputation.answer import IpReputation, ListAnswer, Standing
 from mailward.reputation.dnsbl.plan import Plan
 from mailward.scan.answers import Answers
-from mailward.scan.assess import Model, Rater, Site, assess
+from mailward.scan.assess import Model, Rater, Site, assess, recorded_for
 from mailward.scan.assessment import Assessment
 from mailward.scan.decide import decide
 from mailward.scan.verdict import Verdict
@@ -56,6 +59,7 @@ class Arrived:
     now: float
     error: str
     elapsed_ms: float
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Gateway:
         self.reputation = Reputation(settings)
         self.examiners = Examiners()
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, "attachments")  # starts no thread before the first message that needs one
+        self.authenticator = Authenticator(Records(self.reputation.foreign.resolver), settings.dns.timeout)
         self.journal = Journal(settings.storage_url)
         self.spool = evidence.Spool(settings.reputation_folder)
         self.links = Links(settings.urls_folder, settings.urls.learn)
@@ -112,7 +117,7 @@ class Gateway:
         return self.conclude(arrived, Answers(self.known(arrived.source.address), self.look_into(arrived.message)))
 
     async def judge_asking(self, raw: bytes, envelope: Envelope) -> Judgement:
-        """The same, asking the lists of others that the policy names."""
+        """The same, asking the DNS: the lists of others that the policy names, and for SPF, DKIM and DMARC."""
         arrived = self.read(raw, envelope)
         return self.conclude(arrived, await self.answers(arrived))
 
@@ -129,24 +134,37 @@ class Gateway:
             urls = urls_of(message)
         except Exception as failed:  # the one place that must hold whatever a message does to us
             error = words(failed)
-        return Arrived(message, envelope, source, urls, id or new_id(now), now, error, (time.perf_counter() - started) * 1000)
+        return Arrived(message, envelope, source, urls, id or new_id(now), now, error, (time.perf_counter() - started) * 1000, raw)
 
     async def answers(self, arrived: Arrived, known: IpReputation | None = None) -> Answers:
-        """Ask everything outside that the message gives rise to, all at once. `known`: what was found out about its sender already. Never raises."""
+        """Ask everything outside that the message gives rise to, side by side. `known`: what was found out about its sender already. Never raises."""
         address = arrived.source.address
-        names = asked_about(arrived.urls, self.policy) if self._domain_lists else ()
-        reputation = known if known is not None and known.address == address else await self.ask(address)
-        if not names and not self._worth(arrived.message):
-            return Answers(reputation)
-        loop = asyncio.get_running_loop()
-        examined, domains = await asyncio.gather(
-            loop.run_in_executor(self._looking, self.look_into, arrived.message), self._ask_domains(names)
-        )
+        asked = self._ask_domains(asked_about(arrived.urls, self.policy) if self._domain_lists else ())
+        sender: Awaitable[IpReputation | None] = _at_hand(known) if known is not None and known.address == address else self.ask(address)
+        reputation, auth, examined, domains = await asyncio.gather(sender, self.authenticate(arrived), self._looked_into(arrived), asked)
         more = [name for name in asked_about(examined.urls, self.policy) if name not in domains] if self._domain_lists else ()
-        return Answers(reputation, examined, domains | await self._ask_domains(more))
+        return Answers(reputation, examined, domains | await self._ask_domains(more), auth)
+
+    async def authenticate(self, arrived: Arrived) -> Authentication | None:
+        """SPF, DKIM, ARC and DMARC of a message from outside; takes at most `[dns] timeout` beside its work. Never raises.
+
+        None where nobody has to look: our own users and hops, and messages for which a server we trust recorded the results.
+        """
+        wanted, source = self.policy.authentication, arrived.source
+        if not wanted.enabled or arrived.error or arrived.envelope.authenticated or not self.foreign(source.address):
+            return None
+        recorded = recorded_for(arrived.message, arrived.envelope, source, self.site)
+        if recorded.dkim is not Outcome.UNCHECKED or recorded.dmarc is not Outcome.UNCHECKED:
+            return None
+        return await self.authenticator.check(arrived.raw, arrived.message, arrived.envelope, source, arrived.now, wanted)
 
     async def _ask_domains(self, names: Sequence[str]) -> dict[str, tuple[ListAnswer, ...]]:
         return await self.reputation.ask_domains(names, self._domain_lists) if names else {}
+
+    async def _looked_into(self, arrived: Arrived) -> Examined:
+        if not self._worth(arrived.message):
+            return Examined()
+        return await asyncio.get_running_loop().run_in_executor(self._looking, self.look_into, arrived.message)
 
     def _worth(self, message: Message) -> bool:
         settings = self.policy.web_reputation
@@ -189,8 +207,8 @@ class Gateway:
 
     @property
     def asks(self) -> bool:
-        """Whether the policy names lists of others."""
-        return self.plan is not None or bool(self._domain_lists)
+        """Whether the policy has anything that is asked of the DNS: lists of others, authentication."""
+        return self.plan is not None or bool(self._domain_lists) or self.policy.authentication.enabled
 
     def foreign(self, address: str | None) -> bool:
         """Whether it is an address of the internet, and none of our own hops: only those are looked up and learned about."""
@@ -302,6 +320,10 @@ class Gateway:
         policy = stored_policy(self.settings)
         self.local = load_local(self.settings)
         self._take(policy)
+
+
+async def _at_hand(known: IpReputation) -> IpReputation | None:
+    return known
 
 
 def plan_of(policy: Policy) -> Plan | None:

@@ -29,7 +29,7 @@ class Reputation:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._timeout = settings.dns.timeout
-        self._foreign = ForeignLists(settings)
+        self.foreign = ForeignLists(settings)
         folder = settings.snapshots_folder
         self._standard, self._dynamic, self._good = (Table(folder / name) for name in (STANDARD_FILE, DYNAMIC_FILE, GOOD_FILE))
 
@@ -49,9 +49,9 @@ class Reputation:
         standing: Standing = own.standing
         deadline = time.monotonic() + self._timeout
         try:
-            if await self._foreign.ask(found, plan.standard, Database.STANDARD, answers, deadline):
+            if await self.foreign.ask(found, plan.standard, Database.STANDARD, answers, deadline):
                 standing = Standing.STANDARD
-            elif not _decides(own, plan) and await self._foreign.ask(found, plan.dynamic, Database.DYNAMIC, answers, deadline):
+            elif not _decides(own, plan) and await self.foreign.ask(found, plan.dynamic, Database.DYNAMIC, answers, deadline):
                 standing = Standing.DYNAMIC
         except Exception:  # whatever the DNS does to us, mail goes on
             log.exception("asking DNS lists failed; their answers are missing")
@@ -63,7 +63,7 @@ class Reputation:
         """What the lists say of domains, in at most `[dns] timeout` seconds; a list that lists a domain ends the asking about it. Never raises."""
         deadline = time.monotonic() + self._timeout
         answers: dict[str, list[ListAnswer]] = {name: [] for name in names}
-        asked = [self._foreign.ask(name, entries, Database.DOMAINS, found, deadline) for name, found in answers.items()]
+        asked = [self.foreign.ask(name, entries, Database.DOMAINS, found, deadline) for name, found in answers.items()]
         for failed in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(failed, Exception):  # whatever the DNS does to us, mail goes on
                 log.error("asking DNS lists about a domain failed; their answers are missing", exc_info=failed)
@@ -71,7 +71,7 @@ class Reputation:
 
     async def close(self) -> None:
         """Give up the questions under way. The next question opens everything anew."""
-        await self._foreign.close()
+        await self.foreign.close()
 
     # Our own databases
 

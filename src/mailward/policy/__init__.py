@@ -1,6 +1,7 @@
 """What is wanted: the policy document, its lists and their matching rules."""
 
 from mailward.policy.actions import Action
+from mailward.policy.authentication import ActOn, Authentication
 from mailward.policy.dnsbl import ListEntry
 from mailward.policy.document import THRESHOLDS, Level, Policy
 from mailward.policy.email_reputation import AskAt, EmailReputation, ListedAction, ReputationLevel
@@ -13,8 +14,10 @@ from mailward.policy.web_reputation import WebLevel, WebReputation
 
 __all__ = [
     "THRESHOLDS",
+    "ActOn",
     "Action",
     "AskAt",
+    "Authentication",
     "DnsLists",
     "DocumentError",
     "DomainList",

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from mailward.policy.addresses import canonical_domain
+from mailward.policy.authentication import Authentication
 from mailward.policy.email_reputation import EmailReputation
 from mailward.policy.lists import DomainList, NetworkList, SenderList
 from mailward.policy.message_action import MessageAction
@@ -178,6 +179,7 @@ class Policy(Table):
 
     organisation: Organisation = Field(default_factory=Organisation)
     email_reputation: EmailReputation = Field(default_factory=EmailReputation)
+    authentication: Authentication = Field(default_factory=Authentication)
     content_scanning: ContentScanning = Field(default_factory=ContentScanning)
     web_reputation: WebReputation = Field(default_factory=WebReputation)
     new_spam_sources: NewSpamSources = Field(default_factory=NewSpamSources)

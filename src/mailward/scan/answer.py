@@ -43,6 +43,7 @@ def to_object(
         "policy": verdict.policy,
         "id": assessment.id,
         "entry": verdict.entry,
+        "authentication": asdict(auth),
         "from_aligned": "unchecked" if assessment.from_aligned is None else assessment.from_aligned,
         "local_reports": assessment.local_reports,
         "findings": list(assessment.findings),

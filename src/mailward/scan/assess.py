@@ -110,7 +110,7 @@ def assess(
     source = source or site.origin(message, envelope)
     found = (*(urls_of(message) if urls is None else urls), *answers.attachments.urls)
     reputation = answers.reputation
-    auth = recorded_for(message, envelope, source, site)
+    auth = answers.auth or recorded_for(message, envelope, source, site)
     contributions = tuple(
         [share for share in model.score(message, source, envelope, auth, local) if share.value]
     )  # a share of 0 says nothing

@@ -11,6 +11,7 @@ from mailward.scan.assessment import Assessment
 _FILTERS = {
     "content_scanning": "Content Scanning",
     "email_reputation": "Email Reputation",
+    "authentication": "Authentication",
     "web_reputation": "Web Reputation",
     "new_spam_sources": "New Spam Sources",
 }

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from mailward.policy import THRESHOLDS, Level, Policy
 from mailward.policy.document import UnscannableAction
 from mailward.policy.lists import EntryList
-from mailward.scan import listed_changes, source_changes, web_changes
+from mailward.scan import authentication_changes, listed_changes, source_changes, web_changes
 from mailward.scan.assess import MORE
 from mailward.scan.assessment import Assessment, Contribution
+from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.change import Change, observing
 from mailward.scan.decide import Ruling, rule, score_of
 from mailward.scan.verdict import NO_EVIDENCE, Kind, Verdict
@@ -65,13 +66,16 @@ def _looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:
         return (*web, web_changes.authenticated, web_changes.observed)
     if ruling.kind is Kind.NEW_SPAM_SOURCE:
         return (source_changes.better_standing, source_changes.approve, source_changes.approve_links, source_changes.observed)
+    if ruling.filter == AUTHENTICATION:
+        changes = authentication_changes
+        return (changes.authenticated, changes.approve, changes.uncounted, changes.observed)
     if ruling.kind is Kind.SPAM:
         return (_authenticated, _higher_threshold, _fewer_shares, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     if ruling.kind is Kind.BLOCKED_SENDER:
         return (_authenticated, _unblocked, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     first = (listed_changes.unapprove, listed_changes.higher_level, listed_changes.switched_on)
     last = (web_changes.unapprove, web_changes.higher_level, web_changes.switched_on, source_changes.switched_on)
-    return (*first, *_content_looks(ruling, policy), *last)
+    return (*first, *_content_looks(ruling, policy), *last, authentication_changes.acted_on)
 
 
 def _content_looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mailward.policy import Action, Policy
 from mailward.scan.approval import approved_sender
 from mailward.scan.assessment import Assessment, Contribution
+from mailward.scan.authentication import authentication
 from mailward.scan.email_reputation import email_reputation
 from mailward.scan.new_spam_sources import new_spam_sources
 from mailward.scan.opinion import NOTHING, Filter, Opinion
@@ -87,6 +88,7 @@ def blocking(assessment: Assessment, policy: Policy) -> str:
 
 FILTERS: tuple[Filter, ...] = (  # of equal severity, the first decides
     email_reputation,
+    authentication,
     web_reputation,
     content_scanning,
     new_spam_sources,

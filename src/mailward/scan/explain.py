@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mailward.auth import Authentication
 from mailward.policy import Policy
 from mailward.reputation.answer import ListAnswer, Outcome
 from mailward.scan.assessment import Assessment
+from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.counterfactual import counterfactuals
 from mailward.scan.decide import CONTENT_SCANNING, score_of
 from mailward.scan.email_reputation import EMAIL_REPUTATION, action_of, charges
@@ -19,6 +21,7 @@ from mailward.scan.web_reputation import WEB_REPUTATION, rated
 from mailward.scan.wording import KINDS, treated
 
 _UNKNOWN = "unknown"
+MAX_SIGNATURES = 10  # shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ def _facts(assessment: Assessment, policy: Policy) -> Iterator[tuple[str, str]]:
         "authentication",
         f"spf={auth.spf} dkim={auth.dkim} dmarc={auth.dmarc} arc={auth.arc}" + (f", by {auth.source}" if auth.source else ""),
     )
+    yield from _authentication(auth)
     yield "visible From", {True: "authenticated", False: "not authenticated", None: "not checked"}[assessment.from_aligned]
     yield (
         "size",
@@ -91,6 +95,20 @@ def _facts(assessment: Assessment, policy: Policy) -> Iterator[tuple[str, str]]:
     if assessment.findings:
         yield "findings", ", ".join(assessment.findings)
     yield "model", f"{assessment.model or 'none'}, {assessment.local_reports} local reports"
+
+
+def _authentication(auth: Authentication) -> Iterator[tuple[str, str]]:
+    """What we found out ourselves: of which domains, and why not."""
+    if not auth.here:
+        return
+    yield "SPF", f"{auth.spf} for {auth.spf_domain or 'no domain'} ({auth.spf_identity})" + (f": {auth.spf_why}" if auth.spf_why else "")
+    for one in auth.signatures[:MAX_SIGNATURES]:
+        named = f"{one.selector} of {one.domain}" if one.domain else "a signature"
+        yield "DKIM", f"{one.outcome} for {named}" + (f": {one.why}" if one.why else "")
+    if auth.dmarc_policy is not None:
+        yield "DMARC", f"{auth.dmarc}; {auth.dmarc_domain} asks for {auth.dmarc_policy} where it fails"
+    if auth.arc_sealer:
+        yield "ARC", f"{auth.arc}, last sealed by {auth.arc_sealer}" + (f", whose word for {auth.vouched} is taken" if auth.vouched else "")
 
 
 def _links(assessment: Assessment, policy: Policy) -> str:
@@ -116,6 +134,9 @@ def _settings(assessment: Assessment, verdict: Verdict, policy: Policy) -> Itera
         yield f"email_reputation.action.{cause}_action is {action_of(cause, policy.email_reputation)}"
     if assessment.connection_only:
         return
+    if verdict.filter == AUTHENTICATION:
+        yield f"authentication.target.act_on is {policy.authentication.target.act_on}"
+        yield f"authentication.action is {policy.authentication.action.action}"
     if verdict.filter == WEB_REPUTATION:
         target = policy.web_reputation.target
         yield f"Level {target.level.capitalize()} of Web Reputation acts on links rated below {target.level.threshold}"
