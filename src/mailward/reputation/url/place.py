@@ -63,7 +63,7 @@ def place_of(url: str) -> Place | None:
     if parsed.protocol not in _WEB or not parsed.hostname:
         return None
     name = parsed.hostname
-    address = canonical_ip(name.strip("[]"))
+    address = canonical_ip(name.strip("[]")) if name[-1] == "]" or name[-1].isdigit() else None  # whose last label is a number is one
     host = address or bare(name)
     return Place(parsed.href, host, parsed.port, parsed.pathname + parsed.search, address is not None)
 
@@ -111,7 +111,8 @@ def text(scope: Scope, name: str) -> str:
     return _MARKS[scope] + name
 
 
-_MARKS = {Scope.URL: "u:", Scope.PATH: "p:", Scope.HOST: "h:", Scope.DOMAIN: "d:"}
+URL, PATH, HOST, DOMAIN = "u:", "p:", "h:", "d:"  # how the texts of the scopes begin
+_MARKS = {Scope.URL: URL, Scope.PATH: PATH, Scope.HOST: HOST, Scope.DOMAIN: DOMAIN}
 
 
 class Keying:
