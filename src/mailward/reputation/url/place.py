@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import can_ada
 
@@ -34,8 +33,7 @@ class Scope(StrEnum):
     DOMAIN = "domain"  # that name and all below it
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A URL taken apart. `host` in A-labels without `www.`, or an IP address in canonical form; `port` is "" for the usual one."""
 
     url: str  # as a browser reads it
