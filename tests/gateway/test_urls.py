@@ -13,6 +13,7 @@ from mailward.gateway import Gateway, databases
 from mailward.gateway import urls as links
 from mailward.gateway.urls import Links
 from mailward.message import Envelope
+from mailward.policy import Policy
 from mailward.reputation.url import evidence
 from mailward.reputation.url.evidence import UrlEvidenceKind, parse
 from mailward.reputation.url.place import Scope
@@ -53,6 +54,20 @@ def test_accusing_is_one_call(tmp_path: Path) -> None:
     told.close()
     (piece,) = pieces(tmp_path)
     assert (piece.kind, piece.scope, piece.name, piece.detail) == (UrlEvidenceKind.NEW_SOURCE, Scope.DOMAIN, "evil.example", "192.0.2.7")
+
+
+def test_a_report_speaks_of_the_links_in_the_message(make_gateway) -> None:
+    """Not of our own domains, nor of approved ones; a report that is taken back says nothing more."""
+    policy = Policy.from_toml(
+        '[organisation]\ninternal_domains = ["*.ours.example"]\n[web_reputation.target]\napproved_urls = ["partner.example"]\n', "test"
+    )
+    gateway: Gateway = make_gateway(0.1, policy=policy)
+    urls = ["http://www.ours.example/", "https://x.partner.example/y", "www.evil.example"]
+    gateway.reported("192.0.2.7", "spam", "ann", urls=urls)
+    gateway.reported("192.0.2.7", "spam", "ann", undone=True, urls=urls)
+    gateway.flush()
+    found = [(piece.kind, piece.name, piece.weight, piece.by) for piece in pieces(gateway.settings.urls_folder)]
+    assert found == [(UrlEvidenceKind.REPORT_SPAM, "evil.example", evidence.MESSAGE_REPORTED, "ann")]
 
 
 def test_nothing_is_remembered_where_the_operator_does_not_want_it(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +39,7 @@ from mailward.scan.assess import Model, Rater, Site, assess, recorded_for
 from mailward.scan.assessment import Assessment
 from mailward.scan.decide import decide
 from mailward.scan.verdict import Verdict
+from mailward.scan.web_reputation import is_internal
 
 LOCAL_AGE = 1.0  # seconds a worker may judge by an old local model
 SLOW_MS = 2_000.0  # a judgement that took longer is marked, so that it can be found
@@ -294,8 +295,11 @@ class Gateway:
             self.spool.add(piece)
         return piece is not None
 
-    def reported(self, address: str, kind: str, who: str, *, undone: bool = False) -> None:
-        """A person called mail of that address "spam" or "ham", or took that back."""
+    def reported(self, address: str, kind: str, who: str, *, undone: bool = False, urls: Iterable[str] = ()) -> None:
+        """A person called mail of that address, with these links, "spam" or "ham", or took that back."""
+        approved = self.policy.web_reputation.target.approved_urls
+        if not undone:
+            self.links.reported([url for url in urls if not (approved.match(url) or is_internal(url, self.policy))], time.time(), kind, who)
         if self.policy.email_reputation.evidence.learn and self.foreign(address):
             piece = evidence.of_report(address, kind, who, time.time(), undone=undone)
             if piece is not None:

@@ -39,6 +39,14 @@ class Links(Background[UrlEvidence]):
             for piece in evidence.of_message(urls, now, kind, address=address):
                 self.add(piece)
 
+    def reported(self, urls: Iterable[str], now: float, kind: str, who: str) -> None:
+        """A person called a message with these links "spam" or "ham". Returns at once."""
+        if self._learn:
+            said = UrlEvidenceKind.REPORT_SPAM if kind == "spam" else UrlEvidenceKind.REPORT_HAM
+            weight = evidence.MESSAGE_REPORTED if kind == "spam" else -1.0
+            for piece in evidence.of_message(urls, now, said, by=who, weight=weight):
+                self.add(piece)
+
     def seen(self, assessment: Assessment, verdict: Verdict) -> None:
         """Remember which domains the links of a message lead to. Returns at once."""
         if not self._learn or not assessment.urls:

@@ -42,7 +42,7 @@ def report(storage: Storage, gateway: Gateway, raw: bytes, kind: str, who: str, 
     lesson = Lesson(kind == "spam", total(gateway.model.judge(evidence)), features(message, source.hop, evidence))
     sender = source.address or ""
     id = storage.add_report(kind, message.message_id, lesson.packed(), who, time.time(), sender)
-    gateway.reported(sender, kind, who)
+    gateway.reported(sender, kind, who, urls=[link.url for link in message.links])
     return id, lesson
 
 

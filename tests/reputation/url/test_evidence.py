@@ -112,6 +112,16 @@ def test_people_can_say_the_contrary() -> None:
     assert found.held == {}
 
 
+def test_a_reported_message_lists_nothing_by_itself() -> None:
+    """What one person does not want may be a newsletter; it takes two."""
+
+    def report(who: str) -> UrlEvidence:
+        return UrlEvidence(NOW, UrlEvidenceKind.REPORT_SPAM, Scope.DOMAIN, "news.example", evidence.MESSAGE_REPORTED, who)
+
+    assert learned(*[report("ann")] * 50).listed(NOW) == []
+    assert len(learned(report("ann"), report("tom")).listed(NOW)) == 1
+
+
 def test_an_established_domain_is_not_listed_by_evidence() -> None:
     """Many clean messages over weeks protect a correspondent whose name is put into spam."""
     seen = [UrlEvidence(NOW - 20 * DAY + n * DAY, CLEAN, Scope.DOMAIN, "partner.example", 1.0) for n in range(12)]

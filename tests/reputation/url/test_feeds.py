@@ -240,6 +240,8 @@ def test_the_catalogue_names_terms_and_can_be_used() -> None:
         made = feed_source(name, "" if offer.address else "https://example.org/x?key=secret")
         assert made.every >= 300
         assert "secret" not in made.place
+    keyed = feed_source("phishtank", "https://data.example.org/data/0123456789abcdef0123456789abcdef/online-valid.csv.bz2")
+    assert keyed.place == "https://data.example.org/data/.../online-valid.csv.bz2"
     with pytest.raises(ValueError, match="names no source"):
         feed_source("phishtank")
     with pytest.raises(ValueError, match="not in the catalogue"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from mailward.reputation.url.place import Scope
 
@@ -35,9 +35,8 @@ KINDS = {kind.number: kind for kind in EntryKind}
 FEED_KINDS = {kind.label: kind for kind in EntryKind if kind not in (EntryKind.RATED, EntryKind.EVIDENCE)}  # what a feed may hold
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry as a look-up finds it. Times in seconds since 1970; `until` 0: until it is taken off."""
+class Entry(NamedTuple):
+    """One entry as a look-up finds it; a tuple, because each hit makes one. Times in seconds since 1970; `until` 0: until it is taken off."""
 
     scope: Scope
     rating: int
@@ -47,4 +46,4 @@ class Entry:
     until: int
     text: str  # what the origin says besides
     name: str = ""  # where the table keeps names
-    count: int = 0  # popular: the rank; evidence: how many pieces
+    pieces: int = 0  # popular: the rank; evidence: how many pieces

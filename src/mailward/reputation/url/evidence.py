@@ -41,6 +41,7 @@ WEIGHTS = {
     UrlEvidenceKind.REPORT_HAM: 3.0,
     UrlEvidenceKind.FORGET: 1.0,
 }
+MESSAGE_REPORTED = 0.5  # a whole message was reported: one person does not list what is linked in it, be it a newsletter; two do
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +91,25 @@ def append(folder: Path, pieces: Iterable[UrlEvidence]) -> None:
 
 
 def of_message(
-    urls: Iterable[str], time: float, kind: UrlEvidenceKind = UrlEvidenceKind.NEW_SOURCE, *, address: str = "", by: str = "gateway"
+    urls: Iterable[str],
+    time: float,
+    kind: UrlEvidenceKind = UrlEvidenceKind.NEW_SOURCE,
+    *,
+    address: str = "",
+    by: str = "gateway",
+    weight: float = -1.0,
 ) -> Iterator[UrlEvidence]:
-    """What a message with these bad URLs says of the places they lead to; `address` is the sender IP. At most MAX_PLACES pieces.
+    """What a message with these URLs says of the places they lead to; `address` is the sender IP. At most MAX_PLACES pieces.
 
     Name only URLs that the judgement is about: not those of the organisation's own domains, not approved ones.
     """
     told: set[tuple[Scope, str]] = set()
     for url in urls:
-        place = place_of(url)
+        place = place_of(url if "://" in url else f"http://{url}")
         found = accused(place) if place is not None else None
         if found is not None and found not in told and len(told) < MAX_PLACES:
             told.add(found)
-            yield UrlEvidence(time, kind, *found, by=by, detail=address)
+            yield UrlEvidence(time, kind, *found, weight=weight, by=by, detail=address)
 
 
 def accused(place: Place) -> tuple[Scope, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from mailward.reputation.url.entry import FEED_KINDS, EntryKind
 from mailward.reputation.url.formats import FeedFormat
 
 CATALOGUE = "url/feeds.toml"
+_KEY = re.compile(r"/(?=[^/]*[0-9])[0-9A-Za-z_-]{16,}(?=/|$)")
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,8 +46,8 @@ class FeedSource:
 
     @property
     def place(self) -> str:
-        """Where the feed is, without what may be secret."""
-        return shown(self.location) if self.location.startswith("https://") else self.location
+        """Where the feed is, without what may be secret: what stands behind `?`, and folders that look like keys."""
+        return _KEY.sub("/...", shown(self.location)) if self.location.startswith("https://") else self.location
 
 
 @cache

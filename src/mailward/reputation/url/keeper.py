@@ -112,7 +112,7 @@ class UrlKeeper:
         if held.scope is not Scope.DOMAIN or self._popular.salt != self._keying.salt:
             return False
         found = self._popular.find(self._keying.key(text(Scope.DOMAIN, held.name)), now)
-        return found is not None and found.count <= POPULAR_RANK
+        return found is not None and found.pieces <= POPULAR_RANK
 
     def _publish_life(self, now: float) -> None:
         life = self.domains.life

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 from mailward.reputation.address import source
@@ -11,7 +10,7 @@ from mailward.reputation.listing import Listing
 from mailward.reputation.mapped import SnapshotError
 from mailward.reputation.snapshot import DYNAMIC_FILE, STANDARD_FILE, Table
 from mailward.reputation.url.entry import Entry
-from mailward.reputation.url.place import Keying, Place, Scope, above, far_above, steps, text
+from mailward.reputation.url.place import DOMAIN, HOST, PATH, URL, Keying, Place, above, far_above, steps
 from mailward.reputation.url.table import EVIDENCE_FILE, FEEDS_FILE, LIFE_FILE, OWN_FILE, POPULAR_FILE, UrlTable
 
 DAY = 86_400
@@ -68,8 +67,8 @@ class UrlKnowledge:
         keying = self._keyings.get(self.popular.salt)
         if keying is None or place.is_address:
             return 0, ""
-        found = [self.popular.find(keying.key(text(Scope.DOMAIN, name)), now) for name in above(place.host)]
-        ranks = [(entry.count, entry.origin) for entry in found if entry is not None]
+        found = [self.popular.find(keying.key(DOMAIN + name), now) for name in above(place.host)]
+        ranks = [(entry.pieces, entry.origin) for entry in found if entry is not None]
         return min(ranks, default=(0, ""))
 
     def first_seen(self, place: Place, now: float) -> int | None:
@@ -80,30 +79,24 @@ class UrlKnowledge:
         since = self.life.origins[0] if self.life.origins else ""
         if not since.isdecimal() or now < int(since) + SETTLED_DAYS * DAY:
             return None
-        row = self.life.row(keying.key(text(Scope.DOMAIN, place.domain)))
+        row = self.life.row(keying.key(DOMAIN + place.domain))
         return max(0, int(now) // DAY - self.life.value(row, "since") // DAY) if row >= 0 else 0
 
     def _most_exact(self, table: UrlTable, place: Place, domains: tuple[str, ...], now: float) -> Entry | None:
         keying = self._keyings.get(table.salt)
-        if keying is None or not len(table):
+        if keying is None:
             return None
-        for named in _texts(table, place, domains):
-            found = table.find(keying.key(named), now)
-            if found is not None:
+        key, find = keying.key, table.find
+        if table.has_urls and (found := find(key(URL + place.exact), now)) is not None:
+            return found
+        if table.has_paths and not place.port:
+            folders = steps(place.path)
+            for count in range(len(folders), 0, -1):
+                if (found := find(key(PATH + "/".join([place.host, *folders[:count]])), now)) is not None:
+                    return found
+        if table.has_hosts and (found := find(key(HOST + place.host), now)) is not None:
+            return found
+        for name in domains if table.has_domains else ():
+            if (found := find(key(DOMAIN + name), now)) is not None:
                 return found
         return None
-
-
-def _texts(table: UrlTable, place: Place, domains: tuple[str, ...]) -> Iterator[str]:
-    """What entries about a place may be called, the most exact first; only of scopes that occur."""
-    if table.holds(Scope.URL):
-        yield text(Scope.URL, place.exact)
-    if table.holds(Scope.PATH) and not place.port:
-        found = steps(place.path)
-        for count in range(len(found), 0, -1):
-            yield text(Scope.PATH, "/".join([place.host, *found[:count]]))
-    if table.holds(Scope.HOST):
-        yield text(Scope.HOST, place.host)
-    if table.holds(Scope.DOMAIN):
-        for name in domains:
-            yield text(Scope.DOMAIN, name)

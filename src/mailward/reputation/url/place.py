@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import can_ada
 
@@ -34,8 +33,7 @@ class Scope(StrEnum):
     DOMAIN = "domain"  # that name and all below it
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A URL taken apart. `host` in A-labels without `www.`, or an IP address in canonical form; `port` is "" for the usual one."""
 
     url: str  # as a browser reads it
@@ -63,7 +61,7 @@ def place_of(url: str) -> Place | None:
     if parsed.protocol not in _WEB or not parsed.hostname:
         return None
     name = parsed.hostname
-    address = canonical_ip(name.strip("[]"))
+    address = canonical_ip(name.strip("[]")) if name[-1] == "]" or name[-1].isdigit() else None  # whose last label is a number is one
     host = address or bare(name)
     return Place(parsed.href, host, parsed.port, parsed.pathname + parsed.search, address is not None)
 
@@ -111,7 +109,8 @@ def text(scope: Scope, name: str) -> str:
     return _MARKS[scope] + name
 
 
-_MARKS = {Scope.URL: "u:", Scope.PATH: "p:", Scope.HOST: "h:", Scope.DOMAIN: "d:"}
+URL, PATH, HOST, DOMAIN = "u:", "p:", "h:", "d:"  # how the texts of the scopes begin
+_MARKS = {Scope.URL: URL, Scope.PATH: PATH, Scope.HOST: HOST, Scope.DOMAIN: DOMAIN}
 
 
 class Keying:

@@ -143,7 +143,7 @@ def _said_by_a_person(entry: Entry) -> str:
 
 
 def _seen(entry: Entry) -> str:
-    times = "once" if entry.count == 1 else f"{entry.count} times"
+    times = "once" if entry.pieces == 1 else f"{entry.pieces} times"
     return f"{_WHAT[entry.scope]} was in bad mail from new or listed sources, or reported, {times} here"
 
 

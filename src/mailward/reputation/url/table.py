@@ -93,7 +93,8 @@ class UrlTable(Mapped):
     """A mapped table. Keys have to be made with its `salt`."""
 
     def _empty(self) -> None:
-        self.serial, self.made, self.salt, self.scopes = 0, 0.0, b"", 0
+        self.serial, self.made, self.salt = 0, 0.0, b""
+        self._scopes(0)
         self.origins: list[str] = []
         self.texts: list[str] = []
         self.names: list[str] = []
@@ -112,15 +113,16 @@ class UrlTable(Mapped):
         self.salt = bytes.fromhex(read.salt)
         self.arrays, self._index = arrays, index.data
         self._views = {name: array.data for name, array in arrays.items()}
-        self.serial, self.made, self.scopes = read.serial, read.made, read.scopes
+        self.serial, self.made = read.serial, read.made
+        self._scopes(read.scopes)
         self.origins, self.texts, self.names = read.origins, read.texts, read.names
+
+    def _scopes(self, bits: int) -> None:
+        """Which scopes occur: the others need not be asked about."""
+        self.has_urls, self.has_paths, self.has_hosts, self.has_domains = (bool(bits >> SCOPES[scope] & 1) for scope in Scope)
 
     def __len__(self) -> int:
         return len(self.arrays["key"])
-
-    def holds(self, scope: Scope) -> bool:
-        """Whether any entry is of that scope."""
-        return bool(self.scopes >> SCOPES[scope] & 1)
 
     def row(self, key: int) -> int:
         """The row of a key, -1 where there is none."""
@@ -145,15 +147,15 @@ class UrlTable(Mapped):
             return None
         text, origin = views["text"][row], views["origin"][row]
         return Entry(
-            scope=_BY_NUMBER[views["scope"][row]],
-            rating=views["rating"][row],
-            kind=KINDS[views["kind"][row]],
-            origin=self.origins[origin] if origin < len(self.origins) else "",
-            since=views["since"][row],
-            until=until,
-            text=self.texts[text] if text < len(self.texts) else "",
-            name=self.names[row] if row < len(self.names) else "",
-            count=views["count"][row],
+            _BY_NUMBER[views["scope"][row]],
+            views["rating"][row],
+            KINDS[views["kind"][row]],
+            self.origins[origin] if origin < len(self.origins) else "",
+            views["since"][row],
+            until,
+            self.texts[text] if text < len(self.texts) else "",
+            self.names[row] if row < len(self.names) else "",
+            views["count"][row],
         )
 
     def value(self, row: int, column: str) -> int:

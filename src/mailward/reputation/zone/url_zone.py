@@ -201,7 +201,7 @@ def _reversed(name: str) -> str:
 
 def _sentence(entry: Entry) -> bytes:
     if entry.kind is EntryKind.EVIDENCE:
-        why = f"seen in bad mail from new or listed sources, or reported, {'once' if entry.count == 1 else f'{entry.count} times'}"
+        why = f"seen in bad mail from new or listed sources, or reported, {'once' if entry.pieces == 1 else f'{entry.pieces} times'}"
     else:
         why = f"rated by hand{': ' if entry.text else ''}{entry.text}"
     until = f" until {_utc(entry.until)}" if entry.until else ""
