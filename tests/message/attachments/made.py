@@ -220,6 +220,7 @@ def pdf(
     root: dict[str, object] | None = None,
     pages: int = 1,
     password: str = "",
+    drawing: bytes = b"",
 ) -> bytes:
     """A document with text, links over the first line, a picture on each page, and entries of the catalogue."""
     document = pikepdf.Pdf.new()
@@ -237,7 +238,7 @@ def pdf(
                 BitsPerComponent=8,
             ))  # fmt: skip
             shown += b" q 150 0 0 150 200 400 cm /I Do Q"
-        page.Contents = document.make_stream(shown)
+        page.Contents = document.make_stream(shown + b" " + drawing)
         page.Annots = document.make_indirect(Array([
             Dictionary(Type=Name.Annot, Subtype=Name.Link, Rect=[50, 795, 500, 812],
                        A=Dictionary(S=Name.URI, URI=pikepdf.String(link.encode("latin-1", "replace") if link.isascii() else link))) for link in links
@@ -289,6 +290,16 @@ def code_runs(content: str) -> str:
             x = end
         out += "</tr>"
     return out + "</table>"
+
+
+def code_paths(content: str, at_once: bool) -> bytes:
+    """A code as operators of PDF: a square a module, each painted by itself or all at once."""
+    code = grey(qr(content, "-s", "1"))
+    end = "" if at_once else " f"
+    squares = [
+        f"{200 + 4 * x} {600 - 4 * y} 4 4 re{end}" for y in range(code.height) for x in range(code.width) if code.getpixel((x, y)) == 0
+    ]
+    return (" ".join(squares) + (" f" if at_once else "")).encode()
 
 
 def code_text(content: str, kind: str = "UTF8") -> str:
