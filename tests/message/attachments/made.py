@@ -204,6 +204,13 @@ def macro(source: str) -> bytes:
     return b"\x99" * 40 + b"\x01" + (len(tokens) - 1 | 0xB000).to_bytes(2, "little") + tokens
 
 
+def slide(text: str) -> bytes:
+    """Records of a PowerPoint stream: a container with a text in it (MS-PPT 2.3.1)."""
+    written = text.encode("utf-16-le")
+    atom = b"\x00\x00\xa0\x0f" + len(written).to_bytes(4, "little") + written
+    return b"\x0f\x00\xe8\x03" + len(atom).to_bytes(4, "little") + atom
+
+
 def libreoffice(name: str) -> bytes:
     """A document LibreOffice 7.4 saved, kept as a vector (see its README)."""
     path = VECTORS / f"libreoffice.{name}"
