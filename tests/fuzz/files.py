@@ -52,6 +52,7 @@ def seeds() -> dict[str, tuple[str, bytes]]:
         "locked pdf": ("a.pdf", made.pdf(("Dear customer",), (_URL,), password=made.PASSWORD)),
         "doc": ("a.doc", made.libreoffice("doc")),
         "xls": ("a.xls", made.libreoffice("xls")),
+        "ppt": ("a.ppt", made.compound({"PowerPoint Document": made.slide(f"see {_URL}")})),
         "Outlook": ("a.msg", made.outlook(f"see {_URL}", {"a.html": _PAGE})),
         "macros": ("a.doc", made.compound({"Macros/VBA/a": made.macro(f'x = "{_URL}"')})),
         "7z": ("a.7z", _tools("7z", lambda: made.seven_zip({"a.html": _PAGE}))),

@@ -25,6 +25,7 @@ _TOLD = {
     "gzip in gzip, 200 deep": ["depth"],
     "gzip of 1 GB": ["bytes"],
     "7z of 1 GB": ["bytes"],
+    "7z asking for 1 GB of memory": ["damaged"],
     "zip of 10,000 files": ["entries"],
     "7z of 10,000 files": ["entries"],
     "50 locked zips": ["encrypted"],

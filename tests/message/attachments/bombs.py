@@ -52,6 +52,17 @@ def _quine() -> bytes:
     return content
 
 
+def _greedy_7z() -> bytes:
+    """An archive whose one file needs a dictionary of 1 GB, it says (7zFormat.txt: method 21 is LZMA2, then one octet of properties)."""
+    content = bytearray(made.seven_zip({"a.txt": bytes(1 << 20)}, "-m0=LZMA2"))
+    at = content.rindex(b"\x21\x21\x01") + 3
+    content[at] = 36
+    header = bytes(content[32 + int.from_bytes(content[12:20], "little") :])
+    content[28:32] = zlib.crc32(header).to_bytes(4, "little")
+    content[8:12] = zlib.crc32(content[12:32]).to_bytes(4, "little")
+    return bytes(content)
+
+
 def _many_files(count: int) -> bytes:
     return made.zipped({f"{i}.html": b"<a href='https://evil.example.com/'>x</a>" for i in range(count)})
 
@@ -153,7 +164,7 @@ BOMBS: dict[str, Callable[[], list[tuple[str, bytes]]]] = {
     "bzip2 of 1 GB": lambda: [("a.txt.bz2", b"".join([bz2.compress(bytes(64 << 20))] * 16))],
     "xz of 512 MB": lambda: [("a.txt.xz", lzma.compress(bytes(_GIGABYTE // 2), preset=0))],
     "7z of 1 GB": lambda: [("a.7z", made.seven_zip({f"{i}.txt": bytes(64 << 20) for i in range(16)}, "-mx=1"))],
-    "7z asking for 1 GB of memory": lambda: [("a.7z", made.seven_zip({"a.txt": bytes(1 << 20)}, "-m0=LZMA2:d=1g"))],
+    "7z asking for 1 GB of memory": lambda: [("a.7z", _greedy_7z())],
     "zip of 10,000 files": lambda: [("a.zip", _many_files(10_000))],
     "tar of 10,000 files": lambda: [("a.tar", made.tarred({f"{i}.txt": b"https://evil.example.com/" for i in range(10_000)}))],
     "7z of 10,000 files": lambda: [("a.7z", made.seven_zip({f"{i}.txt": b"https://evil.example.com/" for i in range(10_000)}, "-mx=1"))],

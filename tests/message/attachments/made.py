@@ -204,6 +204,13 @@ def macro(source: str) -> bytes:
     return b"\x99" * 40 + b"\x01" + (len(tokens) - 1 | 0xB000).to_bytes(2, "little") + tokens
 
 
+def slide(text: str) -> bytes:
+    """Records of a PowerPoint stream: a container with a text in it (MS-PPT 2.3.1)."""
+    written = text.encode("utf-16-le")
+    atom = b"\x00\x00\xa0\x0f" + len(written).to_bytes(4, "little") + written
+    return b"\x0f\x00\xe8\x03" + len(atom).to_bytes(4, "little") + atom
+
+
 def libreoffice(name: str) -> bytes:
     """A document LibreOffice 7.4 saved, kept as a vector (see its README)."""
     path = VECTORS / f"libreoffice.{name}"
@@ -220,6 +227,7 @@ def pdf(
     root: dict[str, object] | None = None,
     pages: int = 1,
     password: str = "",
+    drawing: bytes = b"",
 ) -> bytes:
     """A document with text, links over the first line, a picture on each page, and entries of the catalogue."""
     document = pikepdf.Pdf.new()
@@ -237,7 +245,7 @@ def pdf(
                 BitsPerComponent=8,
             ))  # fmt: skip
             shown += b" q 150 0 0 150 200 400 cm /I Do Q"
-        page.Contents = document.make_stream(shown)
+        page.Contents = document.make_stream(shown + b" " + drawing)
         page.Annots = document.make_indirect(Array([
             Dictionary(Type=Name.Annot, Subtype=Name.Link, Rect=[50, 795, 500, 812],
                        A=Dictionary(S=Name.URI, URI=pikepdf.String(link.encode("latin-1", "replace") if link.isascii() else link))) for link in links
@@ -289,6 +297,16 @@ def code_runs(content: str) -> str:
             x = end
         out += "</tr>"
     return out + "</table>"
+
+
+def code_paths(content: str, at_once: bool) -> bytes:
+    """A code as operators of PDF: a square a module, each painted by itself or all at once."""
+    code = grey(qr(content, "-s", "1"))
+    end = "" if at_once else " f"
+    squares = [
+        f"{200 + 4 * x} {600 - 4 * y} 4 4 re{end}" for y in range(code.height) for x in range(code.width) if code.getpixel((x, y)) == 0
+    ]
+    return (" ".join(squares) + (" f" if at_once else "")).encode()
 
 
 def code_text(content: str, kind: str = "UTF8") -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import bz2
 import gzip
+import io
 import lzma
 from collections.abc import Callable, Collection
 from urllib.parse import quote
 
+import pikepdf
 import pytest
 from PIL import ImageOps
 from tests.message.attachments import made
@@ -120,6 +122,14 @@ def _halves(form: str, upright: bool) -> bytes:
     return made.zipped({"1.png": made.saved(code.crop(one)), "2.png": made.saved(code.crop(other))})
 
 
+def _after_blank_pages(last: bytes) -> bytes:
+    document = pikepdf.open(io.BytesIO(made.pdf(("x",), pages=6)))
+    document.pages.extend(pikepdf.open(io.BytesIO(last)).pages)
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
 def _data(form: str) -> bytes:
     return b'<html><img src="data:image/png;base64,' + base64.b64encode(made.qr(form)) + b'"></html>'
 
@@ -137,6 +147,9 @@ _HOLD_CODES: dict[str, Container] = {
     "halves side by side": lambda form: ("a.zip", _halves(form, upright=False)),
     "halves above": lambda form: ("a.zip", _halves(form, upright=True)),
     "pdf": lambda form: ("a.pdf", made.pdf(picture=made.qr(form))),
+    "pdf, drawn": lambda form: ("a.pdf", made.pdf(drawing=made.code_paths(form, at_once=False))),
+    "pdf, drawn at once": lambda form: ("a.pdf", made.pdf(drawing=made.code_paths(form, at_once=True))),
+    "pdf, seventh page": lambda form: ("a.pdf", _after_blank_pages(made.pdf(picture=made.qr(form)))),
     "docx": lambda form: ("a.docx", made.docx(media={"image1.png": made.qr(form)})),
     "xlsx": lambda form: ("a.xlsx", made.zipped({"[Content_Types].xml": made.TYPES, "xl/media/image1.png": made.qr(form)})),
     "odt": lambda form: ("a.odt", made.zipped({"mimetype": b"x", "content.xml": b"<x/>", "Pictures/1.png": made.qr(form)})),
@@ -251,4 +264,4 @@ def test_there_is_a_table() -> None:
     cells = (
         len(_HOLD_LINKS) * len(_LINKS) + len(_HOLD_TEXT) * len(_TEXTS) - len(_NOT_BROKEN) + (len(_HOLD_CODES) + len(_BODIES)) * len(_CODES)
     )
-    assert cells == 549
+    assert cells == 564

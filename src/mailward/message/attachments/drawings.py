@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from html import unescape
@@ -23,14 +24,14 @@ _QUARTERS = {  # upper left, upper right, lower left, lower right
     "▖": "0010", "▗": "0001", "▛": "1110", "▜": "1101", "▙": "1011", "▟": "0111", "▚": "1001", "▞": "0110",
 }  # fmt: skip
 _PALETTE = "".join(_QUARTERS) + "⬜□◻░ \u00a0\u3000"
-_INVISIBLE = re2.compile("[\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff]")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff]")
 _FEW_ROWS = 10  # lines of characters; the smallest code takes 11, two modules in each
 _FEW_DRAWN = 4  # block characters in a line of a code
 _MODULES = 21  # of a side of the smallest code
 _SCALE = 4  # pixels of a module
 _QUIET = 4  # modules around a code (ISO/IEC 18004 9.1)
-_BREAK = re2.compile(r"(?i)<br\b[^>]*>|</(?:p|div|tr|li|pre|h[1-6])\s*>")
-_TAG = re2.compile(r"<[^>]*>")
+_BREAK = re.compile(r"(?i)<br\b[^<>]*>|</(?:p|div|tr|li|pre|h[1-6])\s*>")
+_TAG = re.compile(r"<[^<>]*>")
 _BACKGROUND = re2.compile(r"(?i)background(?:-color)?\s{0,5}:\s{0,5}([^;!\"'}]{1,60})")
 _RULE = re2.compile(r"\.([A-Za-z_][\w-]{0,60})[^{}]{0,100}\{([^{}]{0,500})\}")
 _DATA = re2.compile(r"(?i)data:(image/[a-z+.-]{2,20})((?:;[a-z0-9=-]{1,30}){0,5}),([^\"'\s)>]{20,})")

@@ -12,6 +12,10 @@ from mailward.message.model import Finding
 from mailward.message.urls import browser, disguises, wrappers
 from mailward.message.urls.found import FoundUrl
 
+_NAMESPACES = ("http://www.w3.org/", "http://schemas.microsoft.com/", "http://schemas.openxmlformats.org/", "http://schemas.xmlsoap.org/",
+               "http://purl.oclc.org/ooxml/", "http://purl.org/dc/", "http://ns.adobe.com/", "http://openoffice.org/")  # fmt: skip
+"""Names in XML that look like addresses; nobody is sent there."""
+
 
 class Gathering:
     """Addresses each once, findings each once by name, and the budget of a message. `where` is what FoundUrl.found_in will say."""
@@ -51,9 +55,10 @@ class Gathering:
     def text(self, text: str, where: str) -> None:
         """Keep the addresses that stand in a text, the disguised ones too."""
         text = text[: limits.TEXT_CHARS]
-        for written in links.urls(text, limits.URLS):
-            for url in disguises.plain(written):
-                self._with_targets(url, written, "", where)
+        for written in links.urls(text, limits.TEXT_URLS):
+            if not written.startswith(_NAMESPACES):
+                for url in disguises.plain(written):
+                    self._with_targets(url, written, "", where)
         if not self.is_full():
             for url, written in disguises.repaired(text):
                 self._with_targets(url, written, "", where)

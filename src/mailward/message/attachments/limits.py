@@ -10,6 +10,7 @@ TOTAL_BYTES = 64 << 20  # unpacked bytes of all entries together
 SKIPPED_BYTES = 256 << 20  # bytes an archive that cannot be entered in its middle may make us unpack to get on
 TEXT_CHARS = 1 << 20  # text searched of one file
 NAME_CHARS = 300  # of a name that is shown
+TEXT_URLS = 1_000  # addresses read of one text
 URLS = 500  # addresses kept of all attachments together
 XZ_MEMORY = 64 << 20  # bytes an xz stream may ask for
 PASSWORDS = 60  # words of the message tried on a locked file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import unescape
 from types import MappingProxyType
@@ -18,13 +19,14 @@ _LINKS = 1_000  # whose text is read
 _LINK_CHARS = 2_000  # behind its start within which a link has to end
 _RELATION = re2.compile(r"<Relationship\b[^>]*>")
 _QUOTED = re2.compile(r"""(\w+)\s{0,5}=\s{0,5}["']([^"']*)["']""")
-_LINE_END = re2.compile(r"</(?:\w+:)?(?:p|h|si|c|row|tr|sp|table-cell)>|<(?:\w+:)?br\b[^>]*>")
-_TAG = re2.compile(r"<[^>]*>")
+_LINE_END = re.compile(r"</(?:\w+:)?(?:p|h|si|c|row|tr|sp|table-cell)>|<(?:\w+:)?br\b[^<>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 _HYPERLINK = re2.compile(r"""(?i)HYPERLINK\s{0,20}\(?\s{0,20}["“]([^"”]+)""")
-_RTF_BYTE = re2.compile(r"\\'([0-9a-fA-F]{2})")
-_RTF_CHAR = re2.compile(r"\\u(\d{1,5}) ?\??")
-_RTF_LINE = re2.compile(r"\\(?:par|line|cell|row|sect)\b ?")
-_RTF_WORD = re2.compile(r"\\[a-zA-Z]{1,32}-?\d{0,10} ?|\\\*|[{}\r\n]")
+# These are linear as they stand, and `re` replaces ten times as fast as re2.
+_RTF_BYTE = re.compile(r"\\'([0-9a-fA-F]{2})")
+_RTF_CHAR = re.compile(r"\\u(\d{1,5}) ?\??")
+_RTF_LINE = re.compile(r"\\(?:par|line|cell|row|sect)\b ?")
+_RTF_WORD = re.compile(r"\\[a-zA-Z]{1,32}-?\d{0,10} ?|\\\*|[{}\r\n]")
 
 
 def is_document(names: set[str]) -> bool:

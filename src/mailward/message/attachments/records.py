@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
@@ -18,7 +19,7 @@ _TEXT_CHARS, _TEXT_BYTES, _CSTRING = 0x0FA0, 0x0FA8, 0x0FBA  # MS-PPT 2.13.24
 _SHORT = 6  # characters; a string that is shorter holds no address
 _NARROW = re2.compile(rb"[\x09\x0a\x0d\x20-\x7e]{%d,}" % _SHORT)
 _WIDE = re2.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){%d,}" % _SHORT)
-_CONTROL = re2.compile("[\x00-\x08\x0b-\x1f\ufffd]+")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\ufffd]+")
 _ATTRIBUTE = b"\x00Attribut"  # how the source of a macro begins
 
 
