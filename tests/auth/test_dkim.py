@@ -159,14 +159,14 @@ def test_no_signature_asks_nothing() -> None:
 
 
 def test_of_fifty_signatures_eight_are_verified_and_those_of_the_author_first() -> None:
-    """The signature of the visible From is verified though it stands last; strangers beyond eight are not looked at. Under 50 ms."""
+    """The signature of the visible From is verified though it stands last; strangers beyond eight are not looked at. Under 50 ms of CPU."""
     raw = signed()
     for at in range(49):
         raw = signed(raw, domain=f"stranger{at}.test")
     zone = Zone({"s1._domainkey.example.com": {"TXT": [rsa_key()[1]]}})
-    started = time.perf_counter()
+    started = time.process_time()
     found = check(raw, zone=zone)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert found.domains == ("example.com",)
     assert len(zone.asked) == MAX_VERIFIED
     assert zone.asked[0].name == "s1._domainkey.example.com"
@@ -202,10 +202,10 @@ SAME_BODY = {"empty lines in the body", "blanks without end in the body"}  # the
 
 @pytest.mark.parametrize("name", HUGE)
 def test_huge_messages_take_bounded_time(name: str) -> None:
-    """No header or body of 25 MB takes more than two seconds; nothing passes for being too large to look at."""
-    started = time.perf_counter()
+    """No header or body of 25 MB takes more than two seconds of CPU; nothing passes for being too large to look at."""
+    started = time.process_time()
     found = check(HUGE[name])
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert (found.outcome is Outcome.PASS) == (name in SAME_BODY)
     assert seconds < 2.0, f"{seconds:.2f} s"
 

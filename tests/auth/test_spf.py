@@ -90,9 +90,9 @@ def test_no_sender_breaks_it(sender: str) -> None:
     ],
 )
 def test_records_made_to_hurt_take_little_time(record: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     check(zone(a=record), "-+=".join(["x"] * 50) + "@a.test")
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_the_explanation_is_asked_for_only_when_wanted_and_cut() -> None:

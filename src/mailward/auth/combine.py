@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailward.auth import arc, dkim, dmarc, spf
 from mailward.auth.arc import Arc
@@ -13,6 +13,7 @@ from mailward.auth.fields import Mail, take_apart
 from mailward.auth.model import HERE, Authentication, Outcome
 from mailward.auth.question import Steps
 from mailward.auth.results import dmarc_passed
+from mailward.auth.signature import is_domain
 from mailward.auth.spf import Spf
 
 
@@ -21,7 +22,7 @@ class Checks:
     """The checks of one message before anything is asked. The four run side by side; `together` joins what they return."""
 
     mail: Mail
-    author: str  # domain of the visible From, "" where there is none, or more than one
+    author: str  # domain of the visible From, "" where there is none that can exist, or more than one
     address: str
     mail_from: str
     helo: str
@@ -52,6 +53,8 @@ def prepare(raw: bytes, authors: Sequence[str], address: str, mail_from: str, he
     mail = take_apart(raw)
     domains = set(authors)
     author = domains.pop() if len(domains) == 1 else ""
+    if not is_domain(author):
+        author = ""
     signatures = dkim.choose(mail, author)
     for one in signatures.chosen:
         mail.body_hash(one.body_form, "sha256", one.length)
@@ -61,6 +64,8 @@ def prepare(raw: bytes, authors: Sequence[str], address: str, mail_from: str, he
 def together(checks: Checks, spf: Spf, dkim: Dkim, arc: Arc, records: Records | None, trusted_sealers: Sequence[str]) -> Authentication:
     """One value of all outcomes. Without a single visible From domain DMARC is `permerror`."""
     found = Dmarc(Outcome.PERMERROR) if records is None else dmarc.evaluate(records, spf, dkim)
+    if found.outcome is Outcome.FAIL and spf.outcome is Outcome.UNCHECKED:
+        found = replace(found, outcome=Outcome.UNCHECKED)  # nobody knows what SPF would have said
     return Authentication(
         spf=spf.outcome,
         dkim=dkim.outcome,

@@ -140,8 +140,8 @@ def _without_last_lines(body: bytes) -> bytes:
     if body.count(b"\r", len(text)) == body.count(b"\n", len(text)) and body[len(text) : len(text) + 1] != b"\n":
         end = len(text)  # nothing but line ends
     else:  # single CRs among them, which belong to the text
-        while body.endswith(b"\r\n", len(text), end):
-            end -= 2
+        short = body[len(text) :].replace(b"\r\n", b"\n\n").replace(b"\r", b"\0")
+        end -= len(short) - len(short.rstrip(b"\n"))
     if not end:
         return b""
     return body if body[end:] == b"\r\n" else body[:end] + b"\r\n"

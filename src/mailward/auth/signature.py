@@ -34,6 +34,11 @@ class Verdict:
 PASSED = Verdict(Outcome.PASS)
 
 
+def is_domain(name: str) -> bool:
+    """Whether it is a domain of at least two labels as the DNS has them, in lower case."""
+    return _DOMAIN.fullmatch(name) is not None
+
+
 def _broken(why: str) -> Verdict:
     return Verdict(Outcome.PERMERROR, why)
 
@@ -65,7 +70,7 @@ class Signed:
 def read(field: Field, found: dict[str, str], *, seal: bool = False, arc: bool = False) -> Signed | Verdict:
     """Read the tags of a signature field; the verdict where that fails. `seal`: an ARC-Seal, without h= and bh=."""
     value, domain, selector = _base64(found.get("b", "")), found.get("d", "").lower(), found.get("s", "").lower()
-    if not _DOMAIN.fullmatch(domain) or not _SELECTOR.fullmatch(selector):
+    if not is_domain(domain) or not _SELECTOR.fullmatch(selector):
         return _broken("it names no usable domain and selector")
     if not value:
         return _broken("it holds no signature")
