@@ -10,7 +10,7 @@ from mailward.message.received import canonical_ip
 from mailward.reputation.knowledge import Known, known_host
 from mailward.reputation.url import model
 from mailward.reputation.url.features import name_of
-from mailward.reputation.url.model import UrlModel
+from mailward.reputation.url.model import UrlModel, reasons
 from mailward.reputation.url.rating import Rating
 
 ADDRESS_RATING = 60  # the host is an address: wanted mail does that once in a thousand links
@@ -51,25 +51,36 @@ class Rater:
             return Rating(url, ADDRESS_RATING, "it leads to a bare IP address", "address")
         if "." not in host:
             return Rating(url, None, "its host is no name of the internet", "")
-        flags = known_host(host)
-        if flags & Known.SHORTENER:
-            return Rating(url, None, "a shortener hides where it leads", "list:shorteners")
-        if not flags & _GIVEN_AWAY and flags & (Known.POPULAR | Known.BANK):
-            return Rating(url, POPULAR_RATING, "its site is well known, and nobody else can put pages there", "list:popular")
-        if not flags & _GIVEN_AWAY and flags & Known.SCHOOL:
-            return Rating(url, SCHOOL_RATING, "it belongs to a university", "list:schools")
+        if answer := answered(host):
+            return Rating(url, *answer)
         return self._by_look(url, host, path)
 
     def _by_look(self, url: str, host: str, path: str) -> Rating:
-        settings, score = self._model.settings, self._model.score(name_of(host), path)
+        settings, look = self._model.settings, self._model.look(name_of(host), path)
         for threshold, rating, sure in (
             (settings.dangerous, LOOKS_DANGEROUS, "much"),
             (settings.highly_suspicious, LOOKS_HIGHLY_SUSPICIOUS, "a lot"),
             (settings.suspicious, LOOKS_SUSPICIOUS, "somewhat"),
         ):
-            if score >= threshold:
-                return Rating(url, rating, f"its name and path look {sure} like those of phishing pages", f"model:{settings.name}")
+            if look.score >= threshold:
+                return Rating(url, rating, f"it looks {sure} like phishing: {'; '.join(reasons(look))}", f"model:{settings.name}")
         return Rating(url, None, "nothing is known of it", "")
+
+
+def answered(host: str) -> tuple[int | None, str, str] | None:
+    """Rating, reason and source where the packaged lists say enough of a host, so that its look does not matter."""
+    flags = known_host(host)
+    if flags & Known.SHORTENER:
+        return None, "a shortener hides where it leads", "list:shorteners"
+    if flags & _GIVEN_AWAY:
+        return None
+    if flags & (Known.POPULAR | Known.BANK):
+        return POPULAR_RATING, "its site is well known, and nobody else can put pages there", "list:popular"
+    if flags & Known.SCHOOL:
+        return SCHOOL_RATING, "it belongs to a university", "list:schools"
+    if flags & Known.PLATFORM:
+        return None, "a sending service counts who follows its links, and hides where they lead", "list:platforms"
+    return None
 
 
 def load() -> Rater:
