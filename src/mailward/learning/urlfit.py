@@ -97,7 +97,9 @@ def _sparse(rows: Iterable[Any], width: int, value: float | None) -> Any:
 
     parts = [np.asarray(row, np.int64) for row in rows]
     ends = np.concatenate([[0], np.cumsum([len(row) for row in parts])])
-    values = np.concatenate([np.full(len(row), value or 1 / math.sqrt(max(1, len(row))), np.float32) for row in parts] or [np.empty(0, np.float32)])
+    values = np.concatenate(
+        [np.full(len(row), value or 1 / math.sqrt(max(1, len(row))), np.float32) for row in parts] or [np.empty(0, np.float32)]
+    )
     return csr_matrix((values, np.concatenate(parts or [np.empty(0, np.int64)]), ends), shape=(len(parts), width))
 
 

@@ -28,13 +28,16 @@ BRAND_LETTERS = 5  # of a name that is looked for inside others; shorter ones ar
 WORD_LETTERS = 4
 
 _HOST, _PATH = 0, 7  # set the pieces of hosts and of paths apart
-_FACTOR, _MIX, _SHIFT = np.uint64(1099511628211), np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
+_FACTOR, _MIX, _SHIFT, _MOST = 1099511628211, 0x9E3779B97F4A7C15, np.uint64(29), 4 * 100
+_POWERS = np.array([pow(_FACTOR, n, 1 << 64) for n in range(_MOST + 1)], np.uint64)
+_INVERSE = np.array([pow(_FACTOR, -n, 1 << 64) * _MIX % (1 << 64) for n in range(_MOST + 1)], np.uint64)
 _WORDS = re.compile(r"[.-]")
 _NO_LETTERS = re.compile(r"[^a-z]+")
 _NAMES = Known.POPULAR | Known.BANK
 _GENERIC = frozenset({"com", "net", "org"})
-_VOWELS = frozenset("aeiouy")
-_KINDS = str.maketrans(dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a") | dict.fromkeys("0123456789", "0"))
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_KINDS = str.maketrans(dict.fromkeys(_LETTERS, "b") | dict.fromkeys("aeiouy", "a") | dict.fromkeys("0123456789", "0"))
+_SHAPES = str.maketrans(dict.fromkeys(_LETTERS, "a") | dict.fromkeys("0123456789", "0"))
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz]+")
 _RUNS = re.compile(r"a+|0+|.")
 _ENCODED = re2.compile(r"[A-Za-z0-9+/]{12}={1,2}$|@|%40")
@@ -53,15 +56,11 @@ class Name:
     chosen: str
     suffix: str
     shared: bool
-
-    @property
-    def group(self) -> str:
-        """Names that are chosen alike: those of a company's customers, and own domains by kind of suffix."""
-        if self.shared:
-            return "shared"
-        if self.suffix in _GENERIC:
-            return self.suffix
-        return "country" if len(self.suffix.rpartition(".")[2]) == 2 else "new"
+    group: str  # names that are chosen alike: those of a company's customers ("shared"), and own domains by kind of suffix
+    labels: list[str]  # of what was chosen; the last one is the main one
+    digits: int  # of the main one
+    vowels: int
+    consonants: int  # in a row
 
 
 @cache
@@ -73,7 +72,14 @@ def _official() -> PublicSuffixList:
 def name_of(host: str) -> Name:
     """Split a host name (lower case, A-labels)."""
     suffix = domains.registrable(host).partition(".")[2]
-    return Name(host, host[: -len(suffix) - 1] if suffix else host, suffix, _shared(suffix))
+    chosen = (host[: -len(suffix) - 1] if suffix else host)[-MAX_HOST:]
+    labels, shared = chosen.split("."), _shared(suffix)
+    main = labels[-1]
+    kinds = main.translate(_KINDS)
+    group = "shared" if shared else _group(suffix)
+    return Name(
+        host, chosen, suffix, shared, group, labels, kinds.count("0"), kinds.count("a"), max(map(len, _CONSONANTS.findall(main)), default=0)
+    )
 
 
 @lru_cache(1 << 12)
@@ -81,9 +87,15 @@ def _shared(suffix: str) -> bool:
     return bool(suffix) and _official().publicsuffix(f"x.{suffix}") != suffix
 
 
+def _group(suffix: str) -> str:
+    if suffix in _GENERIC:
+        return suffix
+    return "country" if len(suffix.rpartition(".")[2]) == 2 else "new"
+
+
 def host_pieces(name: Name) -> Buckets:
     """Every run of a few octets of what the owner chose."""
-    return _pieces(f".{name.chosen[-MAX_HOST:]}.", _HOST, HOST_PIECES)
+    return _pieces(f".{name.chosen}.", _HOST, HOST_PIECES)
 
 
 def path_pieces(path: str) -> Buckets:
@@ -93,7 +105,7 @@ def path_pieces(path: str) -> Buckets:
 
 def host_marks(name: Name, found: Brands) -> list[int]:
     """Suffix, words, brands and build of a name."""
-    labels = name.chosen[-MAX_HOST:].split(".")
+    labels = name.labels
     main, group, kind = labels[-1], name.group, "shared" if name.shared else "own"
     size = len(main)
     marks = [
@@ -101,18 +113,18 @@ def host_marks(name: Name, found: Brands) -> list[int]:
         f"{group} size {min(12, size // 2)}",
         f"{kind} all {min(8, len(name.chosen) // 6)}",
         f"{kind} hyphens {min(4, main.count('-'))}",
-        f"{kind} digits {min(5, sum(map(str.isdigit, main)))}",
-        f"{kind} consonants {min(7, _consonants(main))}",
+        f"{kind} digits {min(5, name.digits)}",
+        f"{kind} consonants {min(7, name.consonants)}",
         f"{group} shape {_shape(main)}",
         f"{kind} below {_shape(labels[0]) if len(labels) > 1 else ''}",
-        f"{group} vowels {5 * sum(letter in _VOWELS for letter in main) // max(1, size)} {min(4, size // 4)}",
+        f"{group} vowels {5 * name.vowels // max(1, size)} {min(4, size // 4)}",
         f"suffix {name.suffix}",
         f"tld {name.suffix.rpartition('.')[2]}",
         f"suffix {name.suffix} size {min(5, size // 3)}",
         f"suffix {name.suffix} dots {min(3, len(labels))}",
         f"first {labels[0] if len(labels) > 1 else ''}",
     ]
-    marks += [f"word {word}" for word in set(_NO_LETTERS.split(name.chosen[-MAX_HOST:])) if len(word) >= WORD_LETTERS]
+    marks += [f"word {word}" for word in set(_NO_LETTERS.split(name.chosen)) if len(word) >= WORD_LETTERS]
     marks += [f"{kind} brand {place}" for place in found.places]
     return [crc32(mark.encode()) % HOST_MARKS for mark in marks]
 
@@ -153,13 +165,13 @@ class Brands:
 
 def brands_in(name: Name) -> Brands:
     """None where the owner of the domain is well known."""
-    labels = name.chosen[-MAX_HOST:].split(".")
+    labels = name.labels
     main = labels[-1]
     if not name.shared and known(f"{main}.{name.suffix}") & _NAMES:
         return Brands("", ())
     places = []
     first = ""
-    for word in _WORDS.split(name.chosen[-MAX_HOST:]):
+    for word in _WORDS.split(name.chosen):
         if len(word) >= BRAND_LETTERS and word != main and known(f"{word}.com") & _NAMES:
             first = first or word
             places = ["word", "below"] if word in labels[:-1] else ["word"]
@@ -167,7 +179,7 @@ def brands_in(name: Name) -> Brands:
         if within[0] != main.replace("-", ""):
             places.append("inside")
         first = within[0]
-    if anywhere := within or _well_known().search(name.chosen[-MAX_HOST:].replace("-", "")):
+    if anywhere := within or _well_known().search(name.chosen.replace("-", "")):
         places.append("anywhere")
         first = anywhere[0]
     return Brands(first, tuple(places))
@@ -184,31 +196,26 @@ LEARNED = 7  # so many of them, the first, come out of training
 
 def facts(name: Name, path: str, found: Brands) -> list[float]:
     """The facts that need no training, in the order of FACTS after the LEARNED ones."""
-    labels = name.chosen[-MAX_HOST:].split(".")
+    labels = name.labels
     main, group = labels[-1], name.group
     size = max(1, len(main))
-    digits = sum(map(str.isdigit, main))
     place, _, query = path[:MAX_MARKED].partition("?")
     last = place.rstrip("/").rpartition("/")[2]
     flags = known_host(name.host)
     return [
         name.shared, group == "country", group in _GENERIC,
-        len(labels), len(main), len(name.chosen), main.count("-"), digits, digits / size,
-        sum(letter in _VOWELS for letter in main) / size, _consonants(main), len(set(main)) / size,
+        len(labels), len(main), len(name.chosen), main.count("-"), name.digits, name.digits / size,
+        name.vowels / size, name.consonants, len(set(main)) / size,
         "word" in found.places, "below" in found.places, "inside" in found.places, bool(found.name),
         bool(path), min(MAX_MARKED, len(path)), place.rstrip("/").count("/"), bool(query), "." in last, path.endswith("/"),
         bool(flags & Known.HOSTING), bool(flags & Known.DYNAMIC), bool(flags & Known.POPULAR), len(labels[0]) if len(labels) > 1 else 0,
     ]  # fmt: skip
 
 
-def _consonants(label: str) -> int:
-    return max(map(len, _CONSONANTS.findall(label)), default=0)
-
-
 @lru_cache(1 << 12)
 def _shape(label: str) -> str:
     """Letters and digits as runs with their lengths: `ab-12` is `a2-1 02`."""
-    return "".join(f"{run[0]}{min(9, len(run))}" for run in _RUNS.findall(label.translate(_KINDS)))[:16]
+    return "".join(f"{run[0]}{min(9, len(run))}" for run in _RUNS.findall(label.translate(_SHAPES)))[:16]
 
 
 @cache
@@ -218,15 +225,18 @@ def _well_known() -> re2._Regexp:
 
 
 def _pieces(text: str, salt: int, size: int) -> Buckets:
-    """Every run of SHORTEST to LONGEST octets as a bucket, by hashes that grow by one octet a turn."""
-    octets = np.frombuffer(text.encode("utf-8", "replace"), np.uint8).astype(np.uint64) + np.uint64(1 + salt)
-    found = []
-    hashes = np.zeros(len(octets), np.uint64)
-    for length in range(1, min(LONGEST, len(octets)) + 1):
-        hashes = hashes[: len(octets) - length + 1] * _FACTOR + octets[length - 1 :]
-        if length >= SHORTEST:
-            found.append(hashes)
-    if not found:
-        return np.empty(0, np.int64)
-    mixed = np.concatenate(found) * _MIX
-    return ((mixed ^ (mixed >> _SHIFT)) & np.uint64(size - 1)).astype(np.int64)
+    """Every run of SHORTEST to LONGEST octets as a bucket: differences of prefix sums, the place taken out by its inverse power."""
+    octets = np.frombuffer(text.encode("utf-8", "replace")[:_MOST], np.uint8)
+    starts, ends, inverse = _runs(len(octets))
+    sums = np.zeros(len(octets) + 1, np.uint64)
+    np.cumsum((octets + np.uint64(1 + salt)) * _POWERS[: len(octets)], out=sums[1:])
+    mixed = (sums[ends] - sums[starts]) * inverse
+    return ((mixed ^ (mixed >> _SHIFT)) & np.uint64(size - 1)).view(np.int64)
+
+
+@lru_cache(1 << 9)
+def _runs(count: int) -> tuple[Buckets, Buckets, npt.NDArray[np.uint64]]:
+    """Where all runs in so many octets begin and end, and what a run's sum is multiplied by."""
+    places = [(start, start + length) for length in range(SHORTEST, LONGEST + 1) for start in range(count - length + 1)]
+    starts, ends = np.array(places, np.int64).reshape(-1, 2).T
+    return starts.copy(), ends.copy(), _INVERSE[starts]

@@ -92,11 +92,11 @@ class UrlModel:
 
 def _sum(weights: npt.NDArray[np.float16], buckets: Buckets) -> float:
     """Divided by the root of their number, so that long names are not louder than short ones."""
-    return float(weights[buckets].sum(dtype=np.float64)) / sqrt(max(1, len(buckets)))
+    return float(np.add.reduce(weights.take(buckets), dtype=np.float64)) / sqrt(max(1, len(buckets)))
 
 
 def _sum_marks(weights: npt.NDArray[np.float16], start: int, marks: list[int]) -> float:
-    return float(weights[np.array(marks, np.int64) + start].sum(dtype=np.float64))
+    return float(np.add.reduce(weights.take([start + mark for mark in marks]), dtype=np.float64))
 
 
 def reasons(look: Look) -> Iterator[str]:

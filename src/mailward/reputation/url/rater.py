@@ -18,6 +18,7 @@ LOOKS_DANGEROUS, LOOKS_HIGHLY_SUSPICIOUS, LOOKS_SUSPICIOUS = 40, 60, 75  # what 
 POPULAR_RATING, SCHOOL_RATING = 85, 83  # popularity is a hint; it is never the whole of a reason to be safe
 _GIVEN_AWAY = Known.HOSTING | Known.DYNAMIC | Known.SHORTENER | Known.IMAGES
 _WEB = frozenset({"http:", "https:", "ftp:"})
+_ENDS_ADDRESS = frozenset("0123456789]")  # as browsers write them
 CACHED = 1 << 14
 
 
@@ -47,7 +48,7 @@ class Rater:
         return self._by_name(parsed.href, host, parsed.pathname + parsed.search)
 
     def _by_name(self, url: str, host: str, path: str) -> Rating:
-        if canonical_ip(host.strip("[]")):
+        if host[-1:] in _ENDS_ADDRESS and canonical_ip(host.strip("[]")):
             return Rating(url, ADDRESS_RATING, "it leads to a bare IP address", "address")
         if "." not in host:
             return Rating(url, None, "its host is no name of the internet", "")

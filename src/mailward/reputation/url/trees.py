@@ -16,7 +16,7 @@ class Trees:
     """Inner nodes in heap order, one tree after the other: at or below the limit goes left. A leaf's value is added to the score."""
 
     base: float
-    features: npt.NDArray[np.int16]  # trees x INNER
+    features: npt.NDArray[np.int64]  # trees x INNER
     limits: npt.NDArray[np.float32]
     values: npt.NDArray[np.float32]  # trees x LEAVES
     inner: npt.NDArray[np.int64]  # where each tree's inner nodes and leaves begin, flat
@@ -27,14 +27,14 @@ class Trees:
         if features.shape[1:] != (INNER,) or limits.shape != features.shape or values.shape != (len(features), LEAVES):
             raise ValueError("these trees do not belong to this version")
         count = np.arange(len(features))
-        return cls(base, features.ravel(), limits.ravel(), values.ravel(), count * INNER, count * LEAVES)
+        return cls(base, features.ravel().astype(np.int64), limits.ravel(), values.ravel(), count * INNER, count * LEAVES)
 
     def score(self, facts: npt.NDArray[np.float32]) -> float:
-        over = facts[self.features] > self.limits  # every node of every tree at once is cheaper than a level at a time
-        at = over[self.inner].astype(np.int64)
+        over = facts.take(self.features) > self.limits  # every node of every tree at once is cheaper than a level at a time
+        at = over.take(self.inner).astype(np.int64)
         for level in range(1, DEPTH):
-            at = 2 * at + over[self.inner + ((1 << level) - 1) + at]
-        return self.base + float(self.values[self.leaves + at].sum(dtype=np.float64))
+            at = 2 * at + over.take(self.inner + ((1 << level) - 1) + at)
+        return self.base + float(np.add.reduce(self.values.take(self.leaves + at), dtype=np.float64))
 
     def scores(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Of many rows of facts."""
