@@ -32,7 +32,7 @@ from mailward.reputation.url.trees import DEPTH, INNER, LEAVES, Trees
 SEED = 20261125
 HOST_C, PATH_C = 3.0, 5.0
 FOLDS = 3  # the trees learn from scores of linear models that have not seen the row
-MOST_BAD, MOST_COMMON = 110_000, 60_000  # rows trained on
+MOST_BAD, MOST_COMMON = 90_000, 50_000  # rows trained on
 # What one host counts for. Those of wanted mail and home pages are few, and like what will be met; popular names are many and have no path.
 LINEAR_WEIGHTS = {"bad": 1.0, "common": 0.2, "ham": 20.0, "pages": 8.0, "homes": 20.0}
 TREE_WEIGHTS = {"bad": 1.0, "common": 0.02, "ham": 20.0, "pages": 4.0, "homes": 20.0}
@@ -149,7 +149,7 @@ def _logistic(blocks: list[tuple[Any, Any]], labels: Array, weights: Array, stre
     from sklearn.linear_model import LogisticRegression
 
     rows = vstack([hstack(pair) for pair in blocks]).tocsr()
-    fitted = LogisticRegression(C=strength, solver="liblinear", tol=1e-3, random_state=SEED).fit(rows, labels, weights)
+    fitted = LogisticRegression(C=strength, solver="liblinear", tol=3e-3, random_state=SEED).fit(rows, labels, weights)
     return fitted.coef_[0], float(fitted.intercept_[0])
 
 
@@ -180,12 +180,15 @@ def fit(groups: Groups, thresholds: dict[str, float]) -> UrlModel:
 
 def _grow(rows: Array, labels: Array, weights: Array) -> Trees:
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     rising = [1] * 5 + [0] * (len(FACTS) - 5)  # what the linear models and the suffix say can only count for what they say
     grown = HistGradientBoostingClassifier(
         learning_rate=RATE, max_iter=TREES, max_depth=DEPTH, max_leaf_nodes=LEAVES, min_samples_leaf=LEAST_ROWS, l2_regularization=SMOOTHING,
         max_features=COLUMNS, monotonic_cst=rising, early_stopping=False, random_state=SEED,
-    ).fit(rows, labels, sample_weight=weights)  # fmt: skip
+    )  # fmt: skip
+    with threadpool_limits(1):  # threads that wait for each other on a busy machine cost ten times as much
+        grown.fit(rows, labels, sample_weight=weights)
     nodes = [predictor[0].nodes for predictor in grown._predictors]
     features = np.zeros((len(nodes), INNER), np.int16)
     limits = np.full((len(nodes), INNER), np.inf, np.float32)

@@ -266,13 +266,13 @@ def main() -> None:
     told_levels(thresholds, bad, good, np.tile([kind_of(host) for host in data.new], len(halves)))
     if chosen.validate:
         return
-    measure(data, 0, homes=False)
     final = fit(data.groups | {"bad": _rows(some(data.every, MOST_BAD))}, thresholds)
     print("as shipped, trained on them: " + "; ".join(
         f"{name} {told_share(scores(final, dict(data.groups[name].hosts)) >= thresholds['highly_suspicious'])}" for name in WANTED
     ))  # fmt: skip
     write(final, chosen.out)
-    print(f"written: {chosen.out}")
+    print(f"written: {chosen.out}", flush=True)
+    measure(data, 0, homes=False)
 
 
 if __name__ == "__main__":

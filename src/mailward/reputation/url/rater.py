@@ -73,14 +73,14 @@ def answered(host: str) -> tuple[int | None, str, str] | None:
     flags = known_host(host)
     if flags & Known.SHORTENER:
         return None, "a shortener hides where it leads", "list:shorteners"
+    if flags & Known.PLATFORM:
+        return None, "a sending service carries what anybody sends, and its links hide where they lead", "list:platforms"
     if flags & _GIVEN_AWAY:
         return None
     if flags & (Known.POPULAR | Known.BANK):
         return POPULAR_RATING, "its site is well known, and nobody else can put pages there", "list:popular"
     if flags & Known.SCHOOL:
         return SCHOOL_RATING, "it belongs to a university", "list:schools"
-    if flags & Known.PLATFORM:
-        return None, "a sending service counts who follows its links, and hides where they lead", "list:platforms"
     return None
 
 
