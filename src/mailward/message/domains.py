@@ -18,7 +18,7 @@ def _suffixes() -> PublicSuffixList:
 def registrable(host: str) -> str:
     """The registrable domain of a host (private section included); "" for none."""
     name = host.rstrip(".").lower()
-    if "." not in name or len(name) > 255 or canonical_ip(name):
+    if "." not in name or len(name) > 255 or (name[-1:].isdigit() and canonical_ip(name)):
         return ""
     return _suffixes().privatesuffix(name) or ""
 

@@ -1,9 +1,14 @@
-"""The model for names nobody has seen: how much a host and a path look like those of phishing pages. Made by learning/urls.py."""
+"""The model for names nobody has seen: how much a host and a path look like those of phishing pages. Made by learning/urls.py.
+
+Four linear models, of pieces and marks of host and path, and what training saw of the suffix come, with plain facts, into boosted trees.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from math import sqrt
 from pathlib import Path
 
 import msgspec
@@ -11,48 +16,111 @@ import numpy as np
 import numpy.typing as npt
 
 from mailward.reputation.knowledge import DATA
-from mailward.reputation.url.features import BUCKETS, Buckets, Name, host_buckets, path_buckets
+from mailward.reputation.url.features import (
+    BLOCKS,
+    FACTS,
+    Brands,
+    Buckets,
+    Name,
+    brands_in,
+    facts,
+    host_marks,
+    host_pieces,
+    path_marks,
+    path_pieces,
+)
+from mailward.reputation.url.trees import Trees
 
 FOLDER = "url"
-PATH_CAP = 3.0  # the path alone says no more than this, before its weight
+STARTS = (0, BLOCKS[0], sum(BLOCKS[:2]), sum(BLOCKS[:3]))
+MARK = 0.3  # what one mark weighs beside the pieces, whose lengths sum to one
+MOST_REASONS = 3
+_TEXT, _BUILD, _PLACE, _PATH = (FACTS.index(name) for name in ("host pieces", "host marks", "suffix", "path marks"))
+_DIGITS, _CONSONANTS = (FACTS.index(name) for name in ("digits", "consonants"))
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What training decides besides the weights. `suffixes`: what the suffix of a company adds, those it never met add `stranger`."""
+    """What training decides besides weights and trees."""
 
     name: str
     host_bias: float
     path_bias: float
-    path_weight: float
-    stranger: float
-    suffixes: dict[str, float]
+    base: float  # of the trees
+    suffixes: dict[str, tuple[float, float, float]]  # evidence, and how many of 10,000 phishing and wanted hosts it has (logarithms)
+    stranger: tuple[float, float, float]  # of a suffix training never met
     dangerous: float  # scores from which on a rating is given
     highly_suspicious: float
     suspicious: float
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of one URL, and how much it is like phishing."""
+
+    name: Name
+    brands: Brands
+    facts: npt.NDArray[np.float32]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class UrlModel:
-    """Weights of the buckets, half precision, memory-mapped."""
+    """Weights, half precision, memory-mapped, and trees."""
 
     settings: Settings
-    host: npt.NDArray[np.float16]
-    path: npt.NDArray[np.float16]
+    weights: npt.NDArray[np.float16]
+    trees: Trees
 
-    def score(self, name: Name, path: str) -> float:
-        """How much it looks like phishing; what that means is in the settings."""
-        score = _sum(self.host, host_buckets(name)) + self.settings.host_bias
-        if name.shared:
-            score += self.settings.suffixes.get(name.suffix, self.settings.stranger)
-        found = path_buckets(path)
-        if len(found):
-            score += self.settings.path_weight * min(PATH_CAP, max(-PATH_CAP, _sum(self.path, found) + self.settings.path_bias))
-        return score
+    def look(self, name: Name, path: str) -> Look:
+        """How much it looks like phishing; what that means is in the settings. A front page has no path."""
+        path = "" if path == "/" else path
+        found = brands_in(name)
+        seen = np.array([*self._learned(name, path, found), *facts(name, path, found)], np.float32)
+        return Look(name, found, seen, self.trees.score(seen))
+
+    def _learned(self, name: Name, path: str, found: Brands) -> tuple[float, ...]:
+        settings = self.settings
+        host = (
+            _sum(self.weights, host_pieces(name)) + settings.host_bias,
+            MARK * _sum_marks(self.weights, STARTS[1], host_marks(name, found)),
+        )
+        suffix = settings.suffixes.get(name.suffix, settings.stranger)
+        if not path:
+            return *host, 0.0, 0.0, *suffix
+        pieces = _sum(self.weights[STARTS[2] : STARTS[3]], path_pieces(path)) + settings.path_bias
+        return *host, pieces, MARK * _sum_marks(self.weights, STARTS[3], path_marks(path)), *suffix
 
 
 def _sum(weights: npt.NDArray[np.float16], buckets: Buckets) -> float:
     """Divided by the root of their number, so that long names are not louder than short ones."""
-    return float(weights[buckets].sum(dtype=np.float64)) / max(1.0, float(np.sqrt(len(buckets))))
+    return float(np.add.reduce(weights.take(buckets), dtype=np.float64)) / sqrt(max(1, len(buckets)))
+
+
+def _sum_marks(weights: npt.NDArray[np.float16], start: int, marks: list[int]) -> float:
+    return float(np.add.reduce(weights.take([start + mark for mark in marks]), dtype=np.float64))
+
+
+def reasons(look: Look) -> Iterator[str]:
+    """What is most telling, in words, the strongest first; at least one."""
+    name, seen = look.name, look.facts
+    count = 0
+    for holds, words in (
+        (bool(look.brands.name), f"its name holds “{look.brands.name}”, on a domain that is somebody else's"),
+        (seen[_PLACE] > 1 and name.shared, f"{name.suffix} gives pages or names to anybody and is often abused"),
+        (seen[_PLACE] > 1 and not name.shared, f"names under .{name.suffix} are far more common in phishing than in wanted mail"),
+        (seen[_PATH] > 1, "its path is one that phishing pages use"),
+        (seen[_TEXT] > 0, "its name is spelled like names of phishing sites"),
+        (seen[_DIGITS] >= 3, "its name is full of digits"),
+        (seen[_CONSONANTS] >= 5, "its name cannot be pronounced"),
+        (seen[_BUILD] > 0, "its name is built like names of phishing sites"),
+    ):
+        if holds:
+            yield words
+            count += 1
+            if count == MOST_REASONS:
+                return
+    if not count:
+        yield "name and path together look like those of phishing pages"
 
 
 @cache
@@ -60,6 +128,8 @@ def load(folder: Path | None = None) -> UrlModel:
     """The packaged model, or one from a folder. Raises OSError, ValueError or msgspec.MsgspecError where it cannot be read."""
     folder = folder or Path(str(DATA / FOLDER))
     weights = np.load(folder / "weights.npy", mmap_mode="r")
-    if weights.shape != (2, BUCKETS):
+    if weights.shape != (sum(BLOCKS),):
         raise ValueError(f"{folder / 'weights.npy'} does not belong to this version")
-    return UrlModel(msgspec.json.decode((folder / "settings.json").read_bytes(), type=Settings), weights[0], weights[1])
+    settings = msgspec.json.decode((folder / "settings.json").read_bytes(), type=Settings)
+    nodes = [np.load(folder / f"tree_{part}.npy") for part in ("features", "limits", "values")]
+    return UrlModel(settings, weights, Trees.of(settings.base, *nodes))

@@ -15,7 +15,7 @@ from mailward.reputation.url.entry import Entry, EntryKind
 from mailward.reputation.url.features import name_of
 from mailward.reputation.url.imports import HOST_RATING
 from mailward.reputation.url.knowledge import UrlKnowledge
-from mailward.reputation.url.model import UrlModel
+from mailward.reputation.url.model import UrlModel, reasons
 from mailward.reputation.url.place import Place, Scope, place_of
 from mailward.reputation.url.rating import Band, Rating, band_of
 
@@ -106,25 +106,36 @@ class Rater:
     def _by_name(self, url: str, host: str, path: str) -> Rating:
         if "." not in host:
             return Rating(url, None, "its host is no name of the internet", "")
-        flags = known_host(host)
-        if flags & Known.SHORTENER:
-            return Rating(url, None, "a shortener hides where it leads", "list:shorteners")
-        if not flags & _GIVEN_AWAY and flags & (Known.POPULAR | Known.BANK):
-            return Rating(url, POPULAR_RATING, "its site is well known, and nobody else can put pages there", "list:popular")
-        if not flags & _GIVEN_AWAY and flags & Known.SCHOOL:
-            return Rating(url, SCHOOL_RATING, "it belongs to a university", "list:schools")
+        if answer := answered(host):
+            return Rating(url, *answer)
         return self._by_look(url, host, path)
 
     def _by_look(self, url: str, host: str, path: str) -> Rating:
-        settings, score = self._model.settings, self._model.score(name_of(host), path)
+        settings, look = self._model.settings, self._model.look(name_of(host), path)
         for threshold, rating, sure in (
             (settings.dangerous, LOOKS_DANGEROUS, "much"),
             (settings.highly_suspicious, LOOKS_HIGHLY_SUSPICIOUS, "a lot"),
             (settings.suspicious, LOOKS_SUSPICIOUS, "somewhat"),
         ):
-            if score >= threshold:
-                return Rating(url, rating, f"its name and path look {sure} like those of phishing pages", f"model:{settings.name}")
+            if look.score >= threshold:
+                return Rating(url, rating, f"it looks {sure} like phishing: {'; '.join(reasons(look))}", f"model:{settings.name}")
         return Rating(url, None, NOTHING, "")
+
+
+def answered(host: str) -> tuple[int | None, str, str] | None:
+    """Rating, reason and source where the packaged lists say enough of a host, so that its look does not matter."""
+    flags = known_host(host)
+    if flags & Known.SHORTENER:
+        return None, "a shortener hides where it leads", "list:shorteners"
+    if flags & Known.PLATFORM:
+        return None, "a sending service carries what anybody sends, and its links hide where they lead", "list:platforms"
+    if flags & _GIVEN_AWAY:
+        return None
+    if flags & (Known.POPULAR | Known.BANK):
+        return POPULAR_RATING, "its site is well known, and nobody else can put pages there", "list:popular"
+    if flags & Known.SCHOOL:
+        return SCHOOL_RATING, "it belongs to a university", "list:schools"
+    return None
 
 
 def _unread(url: str) -> Rating:
