@@ -119,7 +119,7 @@ async def measure(place: str, folder: Path, given: argparse.Namespace) -> None:
     known = [address for address in asked if not address.startswith("11.")][-2_000:]
     names = [f"{'.'.join(reversed(address.split('.')))}.list.test" for address in known]
     await look_up(reputation, lists_only, known, given.concurrency)
-    show("remembered answer", "a question", [each(names, reputation._resolver.cached) for _ in range(given.rounds)])
+    show("remembered answer", "a question", [each(names, reputation.foreign.resolver.cached) for _ in range(given.rounds)])
     for words, plan in (("one list", lists_only), ("our own databases and one list", everything)):
         rounds = [await look_up(reputation, plan, known * 5, 1) / len(known) / 5 * 1e6 for _ in range(given.rounds)]
         show(f"remembered, {words}", "a whole look-up", rounds)
