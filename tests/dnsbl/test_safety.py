@@ -41,7 +41,11 @@ async def ask_all(reputation: Reputation, asked: Plan, limit: float) -> None:
     await asyncio.gather(*map(one, SENDERS))
 
 
-@pytest.mark.parametrize("kind", BAD)
+# reading thousands of records takes its time: measured alone
+ALONE = [pytest.param(kind, marks=pytest.mark.bench) if kind == "thousands-of-addresses" else kind for kind in BAD]
+
+
+@pytest.mark.parametrize("kind", ALONE)
 async def test_a_list_that_was_always_broken_is_never_believed(kind: str, nameserver: NameServer, reputation: Reputation) -> None:
     """It fails its probe: no sender is listed by it, and after the probe nobody is delayed."""
     zone = f"{kind}.test"
@@ -55,7 +59,7 @@ async def test_a_list_that_was_always_broken_is_never_believed(kind: str, namese
     await reputation.close()
 
 
-@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("kind", ALONE)
 async def test_a_list_that_breaks_between_two_probes_is_not_believed(kind: str, nameserver: NameServer, reputation: Reputation) -> None:
     """It was in order at its probe and answers badly afterwards; even one that now lists everybody is seen through."""
     zone = f"{kind}.test"
@@ -67,6 +71,7 @@ async def test_a_list_that_breaks_between_two_probes_is_not_believed(kind: str, 
     await reputation.close()
 
 
+@pytest.mark.bench
 async def test_broken_lists_do_not_silence_a_good_one(nameserver: NameServer, reputation: Reputation) -> None:
     """Among all the broken lists, the good one is heard, within the time-out."""
     for kind, behaviour in BAD.items():

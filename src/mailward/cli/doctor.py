@@ -74,6 +74,7 @@ def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
         ("DNS lists", _dns_lists),
         ("databases", _databases),
         ("own hops", _own_hops),
+        ("spamd", _spamd),
         ("dns", _dns),
         ("console", _console),
         ("attachments", _attachments),
@@ -257,6 +258,13 @@ def _own_hops(settings: Settings) -> Iterator[Symptom]:
         yield Symptom(Grade.OK, "own hops", "no other server looks like one of yours")
 
 
+def _spamd(settings: Settings) -> Iterator[Symptom]:
+    def answer(host: str, port: int) -> str:
+        return "answers" if _heard(host, port, b"PING SPAMC/1.5\r\n\r\n").startswith("SPAMD/1.5 0 PONG") else ""
+
+    yield from _service("spamd", settings.spamd.listen, answer)
+
+
 def _dns(settings: Settings) -> Iterator[Symptom]:
     def answer(host: str, port: int) -> str:
         import dns.exception
@@ -334,9 +342,15 @@ def cannot_bind(host: str, port: int) -> str:
 
 def _greeting(host: str, port: int) -> str:
     """The first line a server says, "" if nobody answers."""
+    return _heard(host, port, b"")
+
+
+def _heard(host: str, port: int, said: bytes) -> str:
+    """The first line a server says to that, "" if nobody answers."""
     try:
         with socket.create_connection((host, port), CONNECT_SECONDS) as connection:
             connection.settimeout(CONNECT_SECONDS)
+            connection.sendall(said)
             with connection.makefile("rb") as stream:
                 return words.one_line(stream.readline(1000).decode("utf-8", "replace").strip())
     except OSError:

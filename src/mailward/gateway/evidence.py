@@ -25,7 +25,9 @@ ROOM = 20_000  # pieces kept while the spool cannot be written; at 500 bytes eac
 SPAM_FROM = 8.0  # 0.02 % of wanted mail scores so high (docs/performance.md, all sources): one message judged as spam
 DOUBTFUL_FROM, DOUBTFUL_WEIGHT = 5.0, 0.5  # 0.63 % of it
 HAM_BELOW = 2.0  # half of the strictest threshold; what lies between speaks for nothing
-FINAL = frozenset({"delivered", "quarantined", "rejected", "disconnected", "deleted", "next_hop_refused"})  # anything else comes again
+FINAL = frozenset(
+    {"delivered", "quarantined", "rejected", "disconnected", "deleted", "next_hop_refused"}
+)  # anything else comes again, or may be asked about again
 _REFUSED = frozenset({"rejected", "disconnected", "refused"})  # a deferred message comes again
 
 

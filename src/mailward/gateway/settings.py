@@ -181,6 +181,26 @@ class Smtp(_Table):
         return self
 
 
+class _BesideServer(_Table):
+    """What the ways in have in common that a mail server asks for a judgement, and then acts itself."""
+
+    listen: Place = ""
+    client_networks: NetworkList = Field(
+        default=NetworkList(["127.0.0.0/8", "::1"]),
+        description="Mail servers that may ask. What they say of the sender (its address, for one) is believed.",
+    )
+    max_size: int = Field(default=52_428_800, ge=65_536, le=1 << 30, description="The largest message judged, in bytes.")
+    timeout: int = Field(default=300, ge=5, le=3600, description="Seconds a client may stay silent.")
+    max_connections: int = Field(default=1000, ge=1, le=100_000, description="Connections at the same time, for each worker.")
+
+
+class Spamd(_BesideServer):
+    """SpamAssassin's protocol, for spamc, Exim and whatever speaks to spamd."""
+
+    listen: Place = Field(default="127.0.0.1:2528", description='Where spamc and its like connect, host:port. "" switches this way in off.')
+    allow_tell: bool = Field(default=False, description="Whether clients may teach this site's own model (TELL, `spamc -L`).")
+
+
 class Dns(_Table):
     """Questions to the DNS, and our own zones' answers."""
 
@@ -382,6 +402,7 @@ class Settings(_Table):
     state: State = Field(default_factory=State)
     storage: Storage = Field(default_factory=Storage)
     smtp: Smtp = Field(default_factory=Smtp)
+    spamd: Spamd = Field(default_factory=Spamd)
     dns: Dns = Field(default_factory=Dns)
     console: Console = Field(default_factory=Console)
     reputation: Reputation = Field(default_factory=Reputation)

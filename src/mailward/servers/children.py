@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mailward.gateway import Gateway, Settings
 from mailward.servers import listening, upkeep, worker
 from mailward.servers.dns import server as dns
+from mailward.servers.worker import WaysIn
 
 CONTROL, DNS, UPKEEP = "ctrl", "dns", "upkeep"
 _PR_SET_NAME = 15
@@ -24,24 +25,30 @@ class Sockets:
     """Everything bound, by way in. The supervisor binds, the children serve."""
 
     smtp: tuple[socket.socket, ...] = ()
+    spamd: tuple[socket.socket, ...] = ()
     dns: tuple[socket.socket, ...] = ()
     console: tuple[socket.socket, ...] = ()
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
-        return (*self.smtp, *self.dns, *self.console)
+        return (*self.smtp, *self.spamd, *self.dns, *self.console)
+
+    @property
+    def ways_in(self) -> WaysIn:
+        """What workers serve."""
+        return WaysIn(self.smtp, self.spamd)
 
     @property
     def places(self) -> str:
         """Where we listen, in words."""
-        ways = (("SMTP", self.smtp), ("DNS", self.dns), ("console", self.console))
+        ways = (("SMTP", self.smtp), ("spamd", self.spamd), ("DNS", self.dns), ("console", self.console))
         return ", ".join(f"{name} on {' and '.join(dict.fromkeys(map(listening.name, bound)))}" for name, bound in ways if bound)
 
 
 def bind(settings: Settings, old: tuple[Settings, Sockets] | None = None) -> Sockets:
     """Bind what the settings name; what `old` has bound at the same place is taken over. Raises `CannotListen` or ValueError."""
     if not any(place for place, _ in _ways(settings).values()):
-        raise ValueError('nothing to serve: [smtp], [dns] and [console] have listen = ""')
+        raise ValueError('nothing to serve: every table of the settings has listen = ""')
     before = {name: place for name, (place, _) in _ways(old[0]).items()} if old else {}
     bound: dict[str, tuple[socket.socket, ...]] = {}
     made: list[socket.socket] = []
@@ -63,14 +70,15 @@ def _ways(settings: Settings) -> dict[str, tuple[str, Callable[[], list[socket.s
     """Where each way in listens, and how it is bound. The names are those of `Sockets`."""
     return {
         "smtp": (settings.smtp.listen, lambda: listening.bind(settings.smtp.listen)),
+        "spamd": (settings.spamd.listen, lambda: listening.bind(settings.spamd.listen)),
         "dns": (settings.dns.listen, lambda: dns.bind(settings)),
         "console": (settings.console.listen, lambda: listening.bind(settings.console.listen)),
     }
 
 
 def workers(settings: Settings) -> list[int]:
-    """The slots of SMTP workers: one for each core unless the settings say how many."""
-    if not settings.smtp.listen:
+    """The slots of workers, which serve every way in: one for each core unless the settings say how many."""
+    if not (settings.smtp.listen or settings.spamd.listen):
         return []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return list(range(settings.workers or cores or 1))
@@ -94,7 +102,7 @@ def run(slot: Slot, settings: Settings, gateway: Gateway, sockets: Sockets, supe
         case "dns":
             return dns.run(settings, list(sockets.dns), supervisor, ready)
         case _:
-            return worker.run(settings, gateway, list(sockets.smtp), supervisor, ready)
+            return worker.run(settings, gateway, sockets.ways_in, supervisor, ready)
 
 
 def _call_it(name: str) -> None:

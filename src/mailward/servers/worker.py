@@ -9,18 +9,29 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from mailward.gateway import Gateway, Settings
+from mailward.servers.reports import Reports
 from mailward.servers.smtp import Service, SmtpServer
+from mailward.servers.spamd import SpamdServer
 
 DRAIN_SECONDS = 30.0  # for messages under way when the worker is told to stop
 CLOSE_SECONDS = 15  # for what is left after draining: storing the last records
 _PR_SET_PDEATHSIG = 1
 
 
-def run(settings: Settings, gateway: Gateway, sockets: list[socket.socket], supervisor: int, ready: Callable[[], None]) -> int:
+@dataclass(frozen=True, slots=True)
+class WaysIn:
+    """The sockets of everything that brings messages."""
+
+    smtp: tuple[socket.socket, ...] = ()
+    spamd: tuple[socket.socket, ...] = ()
+
+
+def run(settings: Settings, gateway: Gateway, sockets: WaysIn, supervisor: int, ready: Callable[[], None]) -> int:
     """Serve until SIGTERM, then drain. `ready` is called when connections are accepted. Returns the exit code."""
     if not die_with(supervisor):
         return 0
@@ -38,17 +49,20 @@ def die_with(supervisor: int) -> bool:
     return os.getppid() == supervisor
 
 
-async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+async def _serve(settings: Settings, gateway: Gateway, sockets: WaysIn, ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     service = Service(settings, gateway)
-    server = SmtpServer(service, sockets)
-    server.start()
+    reports = Reports(gateway)
+    servers = (SmtpServer(service, list(sockets.smtp)), SpamdServer(service, settings.spamd, reports, list(sockets.spamd)))
+    for server in servers:
+        server.start()
     ready()
     await stop.wait()
-    left = await server.drain(DRAIN_SECONDS)
+    left = sum(await asyncio.gather(*[server.drain(DRAIN_SECONDS) for server in servers]))
     if left:
         structlog.get_logger().warning("drain_cut_short", connections=left, seconds=DRAIN_SECONDS)
+    reports.close()
     service.close()
 
 

@@ -92,6 +92,7 @@ def test_defanged_urls_are_no_links() -> None:
 
 
 @pytest.mark.bench
+@pytest.mark.bench
 def test_rating_is_fast(rater: Rater) -> None:
     """A name never seen takes below 100 us of CPU, a remembered one below 5 us."""
     urls = [f"https://login{n}.name-{n * 7919 % 10007}.example.com.br/some/path/{n}?q={n}" for n in range(6000)]

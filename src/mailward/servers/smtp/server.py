@@ -1,20 +1,15 @@
-"""The listening side of a worker: accept, count, let go."""
+"""The SMTP side of a worker: who may connect, and a session for each who does."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import socket
-from collections import Counter
 
 from mailward.servers.smtp import replies
-from mailward.servers.smtp.client import Client, canonical
+from mailward.servers.smtp.client import Client
 from mailward.servers.smtp.connection import Connection
-from mailward.servers.smtp.replies import Reply
-from mailward.servers.smtp.service import Service, client_group
+from mailward.servers.smtp.reception import Reception
+from mailward.servers.smtp.service import Service
 from mailward.servers.smtp.session import Session
-
-REST_SECONDS = 0.5  # without accepting after the system refused (no file descriptors left)
 
 
 class SmtpServer:
@@ -22,110 +17,25 @@ class SmtpServer:
 
     def __init__(self, service: Service, sockets: list[socket.socket]) -> None:
         self._service = service
-        self._sockets = sockets
-        self._sessions: dict[asyncio.Task[None], Connection] = {}
-        self._arriving: set[asyncio.Task[tuple[asyncio.Transport, Connection]]] = set()
-        self._clients: Counter[str] = Counter()
-        self._loop = asyncio.get_running_loop()
+        self._reception = Reception(sockets, Connection, self._serve, self._refusal, service.log)
 
     def start(self) -> None:
         """Accept from now on."""
-        for listening in self._sockets:
-            listening.setblocking(False)
-            self._loop.add_reader(listening.fileno(), self._accept, listening)
+        self._reception.start()
 
     async def drain(self, seconds: float) -> int:
         """Stop accepting, let messages under way end, and hang up on who is left after `seconds`: how many those were."""
         self._service.draining = True
-        for listening in self._sockets:
-            self._loop.remove_reader(listening.fileno())
-            listening.close()
-        for connection in self._sessions.values():
-            connection.interrupt()
-        until = self._loop.time() + seconds
-        while self._sessions or self._arriving:  # who was accepted a moment ago is not a session yet
-            if self._loop.time() >= until:
-                return await self._cut_short()
-            await asyncio.wait({*self._sessions, *self._arriving}, timeout=until - self._loop.time())
-        return 0
+        return await self._reception.drain(seconds)
 
-    async def _cut_short(self) -> int:
-        """Hang up on everybody. A cancelled session may miss that (Python 3.11's `wait_for`), a closed connection it cannot miss."""
-        left = len(self._sessions)
-        for task, connection in self._sessions.items():
-            connection.abort()
-            task.cancel()
-        for arriving in self._arriving:
-            arriving.cancel()
-        await asyncio.wait({*self._sessions, *self._arriving}, timeout=1)
-        return left
+    async def _serve(self, connection: Connection, client: Client) -> None:
+        await Session(connection, client, self._service).run()
 
-    def _accept(self, listening: socket.socket) -> None:
-        """Take one connection; another worker may have been faster. One at a time, so that workers share the load."""
-        try:
-            accepted, address = listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            self._service.log.error("accept_failed", error=str(error))
-            self._loop.remove_reader(listening.fileno())
-            self._loop.call_later(REST_SECONDS, self._accept_again, listening)
-            return
-        client = Client(address=_peer(address), port=str(address[1]) if len(address) > 1 else None)
-        refusal = self._refusal(client)
-        if refusal is not None:
-            _turn_away(accepted, refusal)
-            return
-        accepted.setblocking(False)
-        with contextlib.suppress(OSError):
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Connection(lambda c: self._begin(c, client)), accepted))
-        self._arriving.add(task)
-        task.add_done_callback(self._arrived)
-
-    def _arrived(self, task: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:
-        self._arriving.discard(task)
-        if not task.cancelled():
-            task.exception()  # the client went away before we could greet; nothing to tell anybody
-
-    def _accept_again(self, listening: socket.socket) -> None:
-        if not self._service.draining:
-            self._loop.add_reader(listening.fileno(), self._accept, listening)
-
-    def _refusal(self, client: Client) -> Reply | None:
+    def _refusal(self, client: Client, connections: int, of_client: int) -> bytes | None:
         """Why this connection is one too many. Trusted proxies bring the connections of everybody and count only in total."""
         settings = self._service.settings
-        if len(self._sessions) >= settings.max_connections:
-            return replies.TOO_MANY
-        if self._clients[client_group(client.address)] >= settings.max_connections_per_client and not self._service.trusts(client.address):
-            return replies.TOO_MANY_YOURS
+        if connections >= settings.max_connections:
+            return replies.TOO_MANY.encode()
+        if of_client >= settings.max_connections_per_client and not self._service.trusts(client.address):
+            return replies.TOO_MANY_YOURS.encode()
         return None
-
-    def _begin(self, connection: Connection, client: Client) -> None:
-        group = client_group(client.address)
-        self._clients[group] += 1
-        task = self._loop.create_task(Session(connection, client, self._service).run())
-        self._sessions[task] = connection
-        if self._service.draining:
-            connection.interrupt()
-
-        def end(task: asyncio.Task[None]) -> None:
-            del self._sessions[task]
-            self._clients[group] -= 1
-            if not self._clients[group]:
-                del self._clients[group]
-            connection.close()
-
-        task.add_done_callback(end)
-
-
-def _turn_away(accepted: socket.socket, refusal: Reply) -> None:
-    with accepted, contextlib.suppress(OSError):
-        accepted.setblocking(False)
-        accepted.send(refusal.encode())
-
-
-def _peer(address: tuple[str, int] | tuple[str, int, int, int]) -> str | None:
-    with contextlib.suppress(ValueError, IndexError):
-        return canonical(address[0].partition("%")[0])
-    return None
