@@ -42,7 +42,7 @@ def send(served: Served, client: str, link: str) -> str:
 
 def test_an_untested_link_from_a_listed_source_is_acted_on_and_listed(served: Served) -> None:
     """The same link from a stranger passes before; afterwards `dig` shows source and domain within a minute, and the link itself is bad."""
-    link, domain = "http://fresh-offer-page.example/win", "fresh-offer-page.example"
+    link, domain = "http://riverside-choir.example/news", "riverside-choir.example"
     assert "held in quarantine" not in send(served, "198.51.100.10", link)
     spam_trap(served, "192.0.2.81")
     wait_until(lambda: dig(served, f"81.2.0.192.{ZONE}") == "127.0.0.5", LIMIT_SECONDS, "the listing of the source")
@@ -50,7 +50,7 @@ def test_an_untested_link_from_a_listed_source_is_acted_on_and_listed(served: Se
     assert "held in quarantine" in send(served, "192.0.2.81", link)
     event = [event for event in served.events("message") if event["verdict"] == "new_spam_source"][-1]
     assert (event["filter"], event["sender_ip"], event["standing"]) == ("new_spam_sources", "192.0.2.81", "dynamic")
-    assert "hxxp://fresh-offer-page[.]example/win" in event["reason"]
+    assert "hxxp://riverside-choir[.]example/news" in event["reason"]
     wait_until(lambda: dig(served, f"{domain}.{URL_ZONE}").startswith("127."), LIMIT_SECONDS, "the listing of the domain")
     assert dig(served, f"81.2.0.192.{ZONE}") == "127.0.0.5"
     assert time.monotonic() - started < LIMIT_SECONDS
