@@ -33,7 +33,7 @@ def standing(reputation: Run, address: str) -> dict[str, Any]:
 
 def test_zones_are_printed_one_a_line_the_standard_one_first(reputation: Run) -> None:
     """Scripts read them."""
-    assert reputation("zones").stdout == "std.rep.internal\ndyn.rep.internal\n"
+    assert reputation("zones").stdout == "std.rep.internal\ndyn.rep.internal\nurl.rep.internal\n"
 
 
 def test_evidence_takes_effect_before_the_command_ends(reputation: Run) -> None:
