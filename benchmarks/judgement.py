@@ -83,7 +83,7 @@ def main() -> None:
     measured("assess without the model", lambda pair: assess(*pair, site, model, None, 1.0, "x"), parsed)
     measured("decide", lambda found: decide(found, policy), facts)
     measured("counterfactuals", lambda found: counterfactuals(found, policy), facts)
-    measured("one line of JSON", lambda each: to_json("x", each.assessment, each.verdict, (), 1.0), judged)
+    measured("one line of JSON", lambda each: to_json("x", each.assessment, each.verdict, (), 1.0, policy), judged)
     measured("mark", lambda pair: mark(pair[0], pair[1], policy), list(zip(raws, judged, strict=True)))
     measured("pack a record", to_row, records)
     with tempfile.TemporaryDirectory() as state:

@@ -32,7 +32,22 @@ def test_a_healthy_site_has_nothing_broken(mailward: Any, tmp_path: Path, sink: 
     done = mailward("doctor", "--config", settings(tmp_path, unused_port(), sink[1]), "--json")
     assert done.returncode == 0
     assert grades(done.stdout) == dict.fromkeys(
-        ("settings", "state", "storage", "policy", "model", "quarantine", "smtp", "next hop", "DNS lists", "databases", "dns", "console"),
+        (
+            "settings",
+            "state",
+            "storage",
+            "policy",
+            "model",
+            "quarantine",
+            "smtp",
+            "next hop",
+            "DNS lists",
+            "databases",
+            "own hops",
+            "dns",
+            "console",
+            "attachments",
+        ),
         "ok",
     )
 
@@ -105,3 +120,12 @@ def test_broken_dns_lists_are_named_with_their_remedy(mailward: Any, tmp_path: P
         assert "which no list may list" in lists[1]["found"]
         assert '"off closed.test"' in lists[1]["remedy"]
         assert not any("other.test" in name for name in nameserver.asked)
+
+
+def test_without_libarchive_there_is_a_warning(mailward: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """Archives that cannot be opened are no reason to stand still, but to be told."""
+    monkeypatch.setenv("LIBARCHIVE", str(tmp_path / "libarchive.so.13"))  # libarchive-c looks there
+    done = mailward("doctor", "--config", settings(tmp_path, unused_port(), unused_port()), "--json")
+    symptoms = {symptom["what"]: symptom for symptom in map(json.loads, done.stdout.splitlines())}
+    assert symptoms["attachments"]["grade"] == "warning"
+    assert "libarchive13" in symptoms["attachments"]["remedy"]

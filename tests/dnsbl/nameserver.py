@@ -81,7 +81,7 @@ class NameServer:
         query = dns.message.from_wire(data)
         name = query.question[0].name.to_text().rstrip(".")
         self.asked.append(name)
-        zone = next((zone for zone in self.zones if name.endswith(f".{zone}")), "")
+        zone = next((zone for zone in self.zones if f".{name}".endswith(f".{zone}")), "")
         return self.zones[zone](query, tcp) if zone else (0, reply(query, rcode=dns.rcode.REFUSED).to_wire())
 
     async def _tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -97,7 +97,7 @@ async def test_the_probing_process_tells_once_and_heals(
         while (state := read_health(file).get(ZONE)) is None or state.works is not works:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
-        other._health._looked = 0.0
+        other.foreign._health._looked = 0.0
 
     await until(works=True)
     assert (await other.ask("192.0.2.1", Plan(standard=(entry,)))).answers[-1].outcome is Outcome.LISTED
@@ -135,7 +135,7 @@ async def test_a_list_that_needs_a_code_is_not_asked_without_one(nameserver: Nam
     found = await having.ask("192.0.2.1", plan)
     assert found.answers[-1].outcome is Outcome.LISTED
     assert f"1.2.0.192.{code}.{zone}" in nameserver.asked
-    assert code not in repr(found) + repr(host) + repr(having.__dict__["_health"])
+    assert code not in repr(found) + repr(host) + repr(having.foreign.__dict__["_health"])
     await having.close()
 
 

@@ -177,10 +177,10 @@ async def test_a_listing_is_remembered_only_once_confirmed(nameserver: NameServe
     lied = (await reputation.ask("192.0.2.77", plan)).answers[-1]
     assert lied.outcome is Outcome.UNCHECKED
     assert "which no list may list" in lied.why
-    assert reputation._resolver.cached("77.2.0.192.std.test") is None
+    assert reputation.foreign.resolver.cached("77.2.0.192.std.test") is None
     assert (await reputation.ask("192.0.2.77", plan)).answers[-1].why == lied.why
     nameserver.zones["std.test"] = honest
-    reputation._pauses.clear()
+    reputation.foreign._pauses.clear()
     assert (await reputation.ask("192.0.2.50", plan)).answers[-1].outcome is Outcome.LISTED
     questions = len(nameserver.asked)
     assert (await reputation.ask("192.0.2.50", plan)).answers[-1].outcome is Outcome.LISTED

@@ -145,5 +145,5 @@ def test_workers_share_answers(rbldnsd: str, tmp_path: Path) -> None:
         found = asyncio.run(reputation.ask("192.0.2.7", Plan(standard=(ENTRY,))))
         os._exit(0 if found.standing is Standing.STANDARD else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert reputation._resolver.cached("7.2.0.192.list.test") is not None
-    assert reputation._resolver.cached("8.2.0.192.list.test") is None
+    assert reputation.foreign.resolver.cached("7.2.0.192.list.test") is not None
+    assert reputation.foreign.resolver.cached("8.2.0.192.list.test") is None

@@ -114,7 +114,7 @@ class Served:
     next_hop: int | None
     smtp: dict[str, Any] = field(default_factory=dict)
     policy: str = ""
-    dns: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
+    dns: dict[str, Any] = field(default_factory=lambda: {"listen": "", "servers": ["127.0.0.1:1"]})  # where nobody answers
     console: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
     reputation: dict[str, Any] = field(default_factory=dict)
     workers: int = 2

@@ -20,12 +20,13 @@ def main() -> int:
     print(f"hypothesis for {share} s", flush=True)
     done = [subprocess.run([sys.executable, "-m", "pytest", "-q", *tests], env=environment, check=False)]
     if guided:
+        guides = sorted(_HERE.glob("atheris_*.py"))
         print(f"atheris for {share} s", flush=True)
-        done.append(subprocess.run([sys.executable, str(_HERE / "atheris_parse.py"), str(share)], check=False))
+        done += [subprocess.run([sys.executable, str(guide), str(share // len(guides))], check=False) for guide in guides]
     else:
         print("atheris is not installed: only hypothesis ran")
     failed = any(one.returncode for one in done)
-    print("Found something: see tests/vectors/found/" if failed else f"Nothing found in {seconds} s")
+    print("Found something: see tests/vectors/found/ and tests/vectors/attachments/found/" if failed else f"Nothing found in {seconds} s")
     return 1 if failed else 0
 
 

@@ -10,6 +10,8 @@ from mailward.reputation.address import source
 from mailward.reputation.answer import IpReputation, ListAnswer, Outcome, Standing
 from mailward.reputation.evidence import Evidence, EvidenceKind, parse
 from mailward.reputation.listing import Database
+from mailward.reputation.url.rating import Rating
+from mailward.scan.answers import Answers
 
 OWN = ListAnswer("std.rep.example", Database.STANDARD, Outcome.LISTED, ("127.0.0.2",), own=True)
 FOREIGN = ListAnswer("x.example", Database.STANDARD, Outcome.LISTED, ("127.0.0.2",))
@@ -180,4 +182,47 @@ def test_evidence_is_made_only_of_a_judgement(make_gateway, envelope, raw):
     judgement = gateway.judge(raw, envelope)
     made = [list(of_message(judgement.assessment, judgement.verdict, gateway.policy, "delivered")) for _ in range(2)]
     assert made[0] == made[1]
+    assert learned(gateway) == []
+
+
+class Rated:
+    """Rates every link alike."""
+
+    def __init__(self, rating: int | None) -> None:
+        self.rating = rating
+
+    def rate(self, url: str) -> Rating:
+        return Rating(url, self.rating, "so it is", "test")
+
+
+LINK = b"From: news@example.org\r\n\r\nsee http://shop.test/a now\r\n"
+SOURCES = Policy.from_toml("[new_spam_sources]\nenabled = true\n")
+
+
+@pytest.mark.parametrize(
+    ("rating", "standing", "expected"),
+    [
+        (10, Standing.UNKNOWN, [("url", 2.0, "192.0.2.7")]),
+        (60, Standing.UNKNOWN, [("url", 2.0, "192.0.2.7")]),
+        (70, Standing.DYNAMIC, [("url", 2.0, "192.0.2.7")]),
+        (10, Standing.GOOD, []),
+        (70, Standing.UNKNOWN, []),
+        (None, Standing.DYNAMIC, []),
+        (None, Standing.STANDARD, []),
+    ],
+)
+def test_a_bad_link_of_a_stranger_is_evidence(make_gateway, envelope, rating, standing, expected):
+    """Once for a message, whatever its score; an untested link does not prolong the listing that made it suspicious."""
+    gateway = make_gateway(3.0, policy=SOURCES)
+    gateway.rater = Rated(rating)
+    arrived = gateway.read(LINK, envelope)
+    gateway.record(gateway.conclude(arrived, Answers(IpReputation("192.0.2.7", standing))), "quarantined")
+    assert learned(gateway) == expected
+
+
+def test_links_are_no_evidence_while_the_filter_is_off(make_gateway, envelope):
+    """What nobody asked for is not learned."""
+    gateway = make_gateway(3.0)
+    gateway.rater = Rated(10)
+    gateway.record(gateway.judge(LINK, envelope), "quarantined")
     assert learned(gateway) == []

@@ -24,7 +24,7 @@ def _python(body: str) -> tuple[str, ...]:
     return (
         sys.executable, "-c",
         "import mailward.message.attachments.__main__ as m\n"
-        f"def look(files):\n    if files[0].name == 'a.html': return m.Examined()\n    {body}\n"
+        f"def look(files, text=''):\n    if files[0].name == 'a.html': return m.Examined()\n    {body}\n"
         "m.examine = look\nm.main()",
     )  # fmt: skip
 

@@ -140,7 +140,7 @@ EXPECTED = [
     (18, "organisation.gateway_networks[0]", "would match every address"),
     (18, "organisation.gateway_networks[1]", "Write 192.0.2.0/24"),
     (19, "organisation.trusted_authserv_ids[0]", "would trust every line"),
-    (20, "nonsense", "no such setting. Known here: organisation, email_reputation, content_scanning"),
+    (20, "nonsense", "no such setting. Known here: organisation, email_reputation, authentication, content_scanning"),
     (22, "headers", "This is a table"),
 ]
 

@@ -195,7 +195,7 @@ def test_a_foreign_list_is_linked_by_the_catalogue(facts):
 def test_the_printed_object_tells_standing_and_lists(facts):
     """The documented keys keep their shape; every list's answer stands below `reputation`."""
     assessment = facts(reputation=(OWN_STANDARD,), sender_ip=SenderIp("192.0.2.7", "standard"))
-    printed = to_object("x", assessment, decide(assessment, Policy()), (), 1.0)
+    printed = to_object("x", assessment, decide(assessment, Policy()), (), 1.0, Policy())
     assert printed["sender_ip"] == {"address": "192.0.2.7", "standing": "standard"}
     assert printed["verdict"] == "listed_source"
     assert printed["reputation"][0]["zone"] == "std.rep.example"

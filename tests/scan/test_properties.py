@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.auth import Authentication
-from mailward.policy import Action, DnsLists, Level, ListedAction, Policy, ReputationLevel
+from mailward.policy import Action, DnsLists, DomainLists, Level, ListedAction, Policy, ReputationLevel, UrlList, WebLevel
 from mailward.policy.document import UnscannableAction
 from mailward.policy.lists import NetworkList, SenderList
-from mailward.reputation.answer import ListAnswer, Outcome
+from mailward.reputation.answer import ListAnswer, Outcome, Standing
 from mailward.reputation.listing import Database
-from mailward.scan import Assessment, Contribution, SenderIp, counterfactuals, decide, explain, replay, reply, to_json
+from mailward.reputation.url.rating import band_of
+from mailward.scan import Assessment, Contribution, RatedUrl, SenderIp, counterfactuals, decide, explain, replay, reply, to_json
 from mailward.scan.counterfactual import effect, find
 from mailward.scan.decide import rule
 from mailward.scan.email_reputation import charges
@@ -37,6 +38,19 @@ def answers(draw) -> ListAnswer:
 
 
 @st.composite
+def urls(draw) -> RatedUrl:
+    rating = draw(st.integers(0, 100) | st.just("untested"))
+    band = band_of(rating).value if isinstance(rating, int) else rating
+    listed = tuple(
+        ListAnswer("uri.example", Database.DOMAINS, outcome, ("127.0.0.2",)) for outcome in draw(st.sets(st.sampled_from(Outcome)))
+    )
+    where = draw(st.sampled_from(["html", "attachment:a.pdf"]))
+    return RatedUrl(
+        draw(st.sampled_from(["http://a.test/", "http://b.a.test/x", "https://c.example.org/"])), where, rating, band, lists=listed
+    )
+
+
+@st.composite
 def assessments(draw) -> Assessment:
     connection_only = draw(st.sampled_from([False, False, False, True]))
     weights = [] if connection_only else draw(st.lists(WEIGHTS, max_size=12))
@@ -51,11 +65,12 @@ def assessments(draw) -> Assessment:
         rcpt_to=("r@example.com",),
         header_from=tuple(draw(st.lists(ADDRESSES, max_size=2))),
         helo="",
-        sender_ip=SenderIp(draw(IPS)),
+        sender_ip=SenderIp(draw(IPS), draw(st.sampled_from(Standing))),
         auth=Authentication(),
         from_aligned=draw(st.sampled_from([True, False, None])),
         spam=tuple(Contribution(f"n:{number}", weight, "A sentence") for number, weight in enumerate(weights)),
         reputation=tuple(draw(st.lists(answers(), max_size=4))),
+        urls=() if connection_only else tuple(draw(st.lists(urls(), max_size=3))),
         authenticated=draw(st.sampled_from([False, False, False, True])),
         connection_only=connection_only,
         unscannable=draw(st.sampled_from(["", "", "", "broken"])),
@@ -85,6 +100,18 @@ def policies(draw) -> Policy:
         "email_reputation.target.dynamic_level": draw(st.integers(0, 4)),
         "email_reputation.target.approved_ips": NetworkList(draw(st.sampled_from([[], [], ["192.0.2.0/25"]]))),
         "email_reputation.target.blocked_ips": NetworkList(draw(st.sampled_from([[], [], ["192.0.2.0/24", "192.0.2.1"]]))),
+        "web_reputation.log_only": draw(st.sampled_from([False, False, False, True])),
+        "web_reputation.action.action": draw(st.sampled_from(Action)),
+        "web_reputation.target.level": draw(st.sampled_from(WebLevel)),
+        "web_reputation.target.act_on_untested": draw(st.booleans()),
+        "web_reputation.target.scan_attachments": draw(st.booleans()),
+        "web_reputation.target.approved_urls": UrlList(draw(st.sampled_from([[], [], ["a.test"], ["b.a.test/x"]]))),
+        "web_reputation.target.approved_senders": SenderList(draw(ENTRIES)),
+        "web_reputation.target.domain_lists": DomainLists(draw(st.sampled_from([[], ["uri.example=127.0.0.2"]]))),
+        "new_spam_sources.enabled": draw(st.booleans()),
+        "new_spam_sources.log_only": draw(st.sampled_from([False, False, False, True])),
+        "new_spam_sources.action.action": draw(st.sampled_from(Action)),
+        "new_spam_sources.target.approved_senders": SenderList(draw(ENTRIES)),
         "unscannable.action": draw(st.sampled_from(UnscannableAction)),
     }
     for path, value in values.items():
@@ -148,7 +175,7 @@ def test_the_left_out_contributions_are_the_fewest(assessment, policy):
 def test_the_printed_object_is_complete(assessment, policy, elapsed):
     """Every documented key in the documented order; the contributions sum to the score within a millionth."""
     verdict = decide(assessment, policy)
-    line = to_json("x.eml", assessment, verdict, counterfactuals(assessment, policy), elapsed)
+    line = to_json("x.eml", assessment, verdict, counterfactuals(assessment, policy), elapsed, policy)
     assert line.isascii()
     assert "\n" not in line
     printed = json.loads(line)

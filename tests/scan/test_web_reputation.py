@@ -158,13 +158,15 @@ def test_links_are_rated_once_each_and_printed_as_they_are():
     raw = b"Content-Type: text/html\n\n<a href='http://evil.test/'>my bank</a><a href='http://evil.test/'>it</a>" + page.encode()
     found = assess(parse(raw), Envelope(), Site(), Silent(), None, 1.0, "x", rater=Known(evil_test=10))
     assert len(found.urls) == len({url.url for url in found.urls}) > 400
-    assert found.urls[0] == RatedUrl("http://evil.test/", "html", 10, "dangerous", "so it is", "my bank")
+    assert found.urls[0] == RatedUrl("http://evil.test/", "html", 10, "dangerous", "so it is", "own", "my bank")
     assert found.urls[1].rating == found.urls[1].band == "untested"
-    printed = json.loads(to_json("x", found, decide(found, Policy()), (), 1.0))
+    printed = json.loads(to_json("x", found, decide(found, Policy()), (), 1.0, Policy()))
     assert printed["verdict"] == "malicious_url"
     assert printed["urls"][0] == {"url": "http://evil.test/", "found_in": "html", "rating": 10, "band": "dangerous"} | {
         "why": "so it is",
         "text": "my bank",
+        "source": "own",
+        "lists": [],
     }
     assert (printed["scores"]["web"], printed["thresholds"]["web"]) == (10, 66)
 

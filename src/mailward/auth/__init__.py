@@ -1,5 +1,5 @@
 """Who sent it: authentication results in the words of RFC 8601."""
 
-from mailward.auth.model import Authentication, Outcome
+from mailward.auth.model import Authentication, DmarcPolicy, Outcome, Signature
 
-__all__ = ["Authentication", "Outcome"]
+__all__ = ["Authentication", "DmarcPolicy", "Outcome", "Signature"]

@@ -6,15 +6,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailward.auth.model import UNCHECKED, Authentication, Outcome
+from mailward.auth.model import UNCHECKED, Authentication, Outcome, Signature
 from mailward.message import Message
 
 MAX_RESULTS = 20  # Authentication-Results fields read of one message
+MAX_WRITTEN = 5  # signatures named in our own field
 MAX_VALUE = 8_192  # characters read of one field
 
 _METHOD = re.compile(r"(?:^|[;\s])(spf|dkim|dmarc|arc)\s*=\s*([a-z]+)", re.I)
 _PROPERTY = re.compile(r"\b(header\.d|header\.i|smtp\.mailfrom|smtp\.helo|header\.from)\s*=\s*\"?([^\s;\"]+)", re.I)
 _COMMENT = re.compile(r"\([^()]*\)")
+_QUOTED = re.compile(r'"[^"]*"')
 _WORDS = {word.value: word for word in Outcome}
 _ALIASES = {
     "hardfail": Outcome.FAIL,
@@ -52,18 +54,53 @@ def recorded(message: Message, authserv_ids: Sequence[str], hop: int) -> Authent
     return result
 
 
-def _trusted(name: str, ids: Sequence[str]) -> bool:
+def written(auth: Authentication, author: str, own_id: str) -> str:
+    """The value of our own Authentication-Results field (RFC 8601), unfolded. `author`: domain of the visible From.
+
+    What another server recorded is passed on with its name; what nobody checked is not claimed.
+    """
+    found: list[str] = []
+    if auth.spf is not Outcome.UNCHECKED:
+        found.append(f"spf={auth.spf}" + (f" smtp.{auth.spf_identity}={auth.spf_domain}" if auth.spf_domain else ""))
+    if auth.signatures:
+        found += [_signature(one) for one in auth.signatures[:MAX_WRITTEN]]
+    elif auth.dkim_domains:
+        found += [f"dkim={auth.dkim} header.d={domain}" for domain in auth.dkim_domains[:MAX_WRITTEN]]
+    elif auth.dkim is not Outcome.UNCHECKED:
+        found.append(f"dkim={auth.dkim}")
+    if auth.dmarc is not Outcome.UNCHECKED:
+        policy = f" policy.dmarc={auth.dmarc_policy}" if auth.dmarc_policy is not None else ""
+        found.append(f"dmarc={auth.dmarc}" + (f" header.from={author}" if author else "") + policy)
+    if auth.arc is not Outcome.UNCHECKED:
+        found.append(f"arc={auth.arc}")
+    source = f" (as recorded by {auth.source})" if auth.source and not auth.here and found else ""
+    return "; ".join([f"{own_id}{source}", *(found or ["none"])])
+
+
+def _signature(one: Signature) -> str:
+    named = f" header.d={one.domain} header.s={one.selector}" if one.domain else ""
+    return f"dkim={one.outcome}" + (f' reason="{one.why}"' if one.why and one.why.isprintable() and '"' not in one.why else "") + named
+
+
+def trusted(name: str, ids: Sequence[str]) -> bool:
+    """Whether an authserv-id is one of `ids`, below one of them, or "*" is among them."""
     name = name.lower().rstrip(".")
     return any(i == "*" or name == i or name.endswith("." + i) for i in ids if i)
 
 
+def _plain(value: str) -> str:
+    """Without comments, and without quoted texts that could pass for results: the local part of an address may be any text."""
+    quoted = _QUOTED.sub(lambda found: '""' if re.search(r"[\s;=]", found[0]) else found[0], value) if '"' in value else value
+    return _COMMENT.sub(" ", quoted)
+
+
 def _parse(value: str, ids: Sequence[str]) -> Authentication:
-    text = _COMMENT.sub(" ", value)
+    text = _plain(value)
     head, _, rest = text.partition(";")
     server = head.split()[0] if head.split() else ""
     if "=" in server:  # Exchange Online writes no authserv-id
         server, rest = "outlook.com", text
-    if not _trusted(server, ids):
+    if not trusted(server, ids):
         return UNCHECKED
     found: dict[str, Outcome] = {}
     domains: list[str] = []
@@ -91,6 +128,17 @@ def _parse(value: str, ids: Sequence[str]) -> Authentication:
         dkim_domains=tuple(dict.fromkeys(domains)),
         source=server,
     )
+
+
+def dmarc_passed(value: str) -> str:
+    """The header.from of the first DMARC result in a list of results, where that is a pass; "" otherwise."""
+    text = _plain(value[:MAX_VALUE])
+    marks = list(_METHOD.finditer(text))
+    for mark, after in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=False):
+        if mark.group(1).lower() == "dmarc":
+            properties = {k.lower(): v.lower() for k, v in _PROPERTY.findall(text[mark.start() : after])}
+            return properties.get("header.from", "").rstrip(".") if mark.group(2).lower() == "pass" else ""
+    return ""
 
 
 def _better(one: Outcome, other: Outcome) -> Outcome:
@@ -126,7 +174,7 @@ def _received_spf(result: Authentication, value: str, ids: Sequence[str]) -> Aut
     writer = (receiver or comment).group(1) if (receiver or comment) else ""  # type: ignore[union-attr]
     if writer.endswith("protection.outlook.com"):
         writer = "outlook.com"
-    if outcome is None or not _trusted(writer, ids):
+    if outcome is None or not trusted(writer, ids):
         return result
     sender = re.search(r"envelope-from=\"?<?([^\s;\">]+)", value)
     return replace(

@@ -42,7 +42,7 @@ class Symptom:
 
 
 def doctor(config: ConfigFile = None, state: StateFolder = None, as_json: AsJson = False) -> None:
-    """Check settings, storage, policy, model, quarantine, ports and DNS lists. Exit status 1 when something is broken."""
+    """Check settings, storage, policy, model, quarantine, ports, DNS lists and libraries. Exit status 1 when something is broken."""
     symptoms = list(_examine(config, state))
     for symptom in symptoms:
         print(json.dumps(asdict(symptom)) if as_json else _shown(symptom))
@@ -73,8 +73,10 @@ def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
         ("next hop", _next_hop),
         ("DNS lists", _dns_lists),
         ("databases", _databases),
+        ("own hops", _own_hops),
         ("dns", _dns),
         ("console", _console),
+        ("attachments", _attachments),
     )
     for what, look in looks:
         try:
@@ -200,16 +202,20 @@ def _dns_lists(settings: Settings) -> Iterator[Symptom]:
     """The foreign lists the policy names: as the running service last found them, else probed now."""
     import asyncio
 
-    from mailward.gateway.gateway import plan_of, stored_policy
+    from mailward.gateway.gateway import domain_lists, plan_of, stored_policy
     from mailward.gateway.probes import current_states
 
-    plan = plan_of(stored_policy(settings))
-    if plan is None:
+    policy = stored_policy(settings)
+    plan, domains = plan_of(policy), domain_lists(policy)
+    entries = (*plan.standard, *plan.dynamic, *domains) if plan is not None else domains
+    if not entries:
         yield Symptom(Grade.OK, "DNS lists", "the policy asks none but our own")
         return
-    for zone, state in asyncio.run(current_states(settings, (*plan.standard, *plan.dynamic))).items():
+    of_domains = {entry.zone for entry in domains}
+    for zone, state in asyncio.run(current_states(settings, entries)).items():
         if state.works:
-            yield Symptom(Grade.OK, "DNS lists", f"{zone} works, {'v4 and v6' if state.v6 else 'v4 only'}")
+            families = "domains" if zone in of_domains else "v4 and v6" if state.v6 else "v4 only"
+            yield Symptom(Grade.OK, "DNS lists", f"{zone} works, {families}")
         else:
             yield Symptom(Grade.WARNING, "DNS lists", f"{zone} is switched off: {state.why}", state.remedy)
 
@@ -236,6 +242,19 @@ def _databases(settings: Settings) -> Iterator[Symptom]:
     for name, state in read_states(database).items():
         if state.failure:
             yield Symptom(Grade.WARNING, "databases", f"{name} could not be fetched: {state.failure}", "The last good copy stays in force.")
+
+
+def _own_hops(settings: Settings) -> Iterator[Symptom]:
+    """Servers that look like ours and are named nowhere."""
+    from mailward.gateway.gateway import stored_policy
+    from mailward.gateway.hops import suggested_hops
+
+    found = suggested_hops(settings, stored_policy(settings))
+    for each in found:
+        text = f"{each.address} may be a server of yours: {each.why}, {each.messages} of the last {each.looked_at} messages came from it"
+        yield Symptom(Grade.WARNING, "own hops", text, f'If so, add "{each.address}" to organisation.gateway_networks in the policy.')
+    if not found:
+        yield Symptom(Grade.OK, "own hops", "no other server looks like one of yours")
 
 
 def _dns(settings: Settings) -> Iterator[Symptom]:
@@ -267,6 +286,19 @@ def _console(settings: Settings) -> Iterator[Symptom]:
             connection.close()
 
     yield from _service("console", settings.console.listen, answer)
+
+
+def _attachments(settings: Settings) -> Iterator[Symptom]:
+    del settings
+    from mailward.message.attachments import packed
+
+    if packed.available:
+        yield Symptom(Grade.OK, "attachments", "libarchive is there")
+    else:
+        remedy = "Install it. On Debian: apt-get install libarchive13 (libarchive13t64 since Debian 13)."
+        yield Symptom(
+            Grade.WARNING, "attachments", "without libarchive no 7z, rar, iso and cab files and no locked zip files are looked into", remedy
+        )
 
 
 def _service(name: str, place: str, answer: Callable[[str, int], str]) -> Iterator[Symptom]:

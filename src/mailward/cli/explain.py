@@ -94,7 +94,7 @@ def _print(assessment: Assessment, verdict: Verdict, policy: Policy, json_name: 
     from mailward.scan.explain import explain as explained
 
     if json_name:
-        print(to_json(json_name, assessment, verdict, counterfactuals(assessment, policy), elapsed_ms))
+        print(to_json(json_name, assessment, verdict, counterfactuals(assessment, policy), elapsed_ms, policy))
         return
     for line in explained(assessment, verdict, policy).text().splitlines():
         print(words.one_line(line))

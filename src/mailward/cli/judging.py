@@ -47,7 +47,7 @@ class Instructions:
     policy: Policy | None
     given: Given
     as_json: bool
-    offline: bool = False  # lists of others are not asked
+    offline: bool = False  # the DNS is not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,12 @@ def _header(raw: bytes) -> bytes:
 
 
 class Judge:
-    """Judges found messages one by one. One event loop serves all of them, where the policy names lists to ask."""
+    """Judges found messages one by one. One event loop serves all of them, where the policy wants the DNS asked."""
 
     def __init__(self, instructions: Instructions) -> None:
         self.gateway = open_gateway(instructions.settings, instructions.policy)
         self._loop: Runner | None = None
-        if self.gateway.plan is not None and not instructions.offline:
+        if self.gateway.asks and not instructions.offline:
             from asyncio import Runner
 
             self._loop = Runner()
@@ -133,7 +133,8 @@ class Judge:
         return self._loop.run(self.gateway.judge_asking(raw, envelope))
 
     def close(self) -> None:
-        """Give up what is still asked."""
+        """Give up what is still asked, and end the helpers."""
+        self.gateway.examiners.close()
         if self._loop is not None:
             self._loop.run(self.gateway.reputation.close())
             self._loop.close()
@@ -240,4 +241,4 @@ def _json_line(name: str, judgement: Judgement, policy: Policy) -> str:
     from mailward.scan.counterfactual import counterfactuals
 
     facts = judgement.assessment
-    return to_json(name, facts, judgement.verdict, counterfactuals(facts, policy), judgement.elapsed_ms)
+    return to_json(name, facts, judgement.verdict, counterfactuals(facts, policy), judgement.elapsed_ms, policy)

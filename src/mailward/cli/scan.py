@@ -25,7 +25,9 @@ def scan(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="A message, a folder with all below it, an mbox, a Maildir, or -.")],
     as_json: AsJson = False,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="Decide by this policy not by the stored one.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody on the network: DNS lists the policy names are left out.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask nobody on the network: SPF, DKIM, DMARC and DNS lists are left out.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option("--jobs", min=0, metavar="N", help="Processes. 0: one for each core when there are many messages.")
     ] = 0,

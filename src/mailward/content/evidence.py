@@ -45,7 +45,7 @@ def gather(message: Message, origin: Origin, envelope: Envelope, auth: Authentic
         facts=found,
         wording=tokenise(texts),
         form=_form(message, found),
-        proven=bool(mail.aligned),
+        proven=bool(mail.proven),
     )
 
 

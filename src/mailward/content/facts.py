@@ -65,19 +65,20 @@ def identity(mail: Mail, links: Links) -> Facts:
     carriers = mail.carriers
     popular = bool(mail.site_known & Known.POPULAR) and not mail.site_known & _SHARED
     freemail = bool(mail.site_known & Known.FREEMAIL) or bool(mail.site_known & Known.DISPOSABLE)
-    if mail.aligned:
+    if mail.proven:
         yield "identity:known-sender", float(popular and not freemail) * (1.0 if _related(sender.display, mail) else 0.6)
         yield "identity:aligned", float(not popular and not freemail)
         yield "identity:freemail", float(freemail)
         both = len({registrable(d) for d in mail.auth.dkim_domains}) > 1
         yield "identity:platform-cosigned", float(both and bool(carriers & Known.PLATFORM))
-    elif mail.aligned is False:
+    elif mail.proven is False:
         yield "identity:known-sender-unproven", float(popular and not freemail and mail.auth.source != "")
         yield "identity:freemail-unproven", float(freemail)
         yield "identity:not-aligned", float(not freemail and not popular)
-    yield "identity:dmarc-fail", float(mail.auth.dmarc is Outcome.FAIL)
-    yield "identity:spf-fail", {Outcome.FAIL: 1.0, Outcome.SOFTFAIL: 0.6}.get(mail.auth.spf, 0.0)
-    yield "identity:dkim-fail", float(mail.auth.dkim is Outcome.FAIL)
+    if not mail.auth.vouched:  # forwarding and lists break what was good when it came to them
+        yield "identity:dmarc-fail", float(mail.auth.dmarc is Outcome.FAIL)
+        yield "identity:spf-fail", {Outcome.FAIL: 1.0, Outcome.SOFTFAIL: 0.6}.get(mail.auth.spf, 0.0)
+        yield "identity:dkim-fail", float(mail.auth.dkim is Outcome.FAIL)
     yield "identity:disposable", float(bool(mail.site_known & Known.DISPOSABLE) and not mail.site_known & Known.FREEMAIL)
     yield "identity:rare-suffix", abuse(sender.domain)
     yield "identity:no-from-domain", float(bool(message.from_) and "." not in sender.domain)
@@ -130,7 +131,7 @@ def _display(mail: Mail, popular: bool, freemail: bool) -> Facts:
     words = f" {' '.join(_GAPS.split(lowered))} "
     claimed = [brand for brand in brands_named(words) if label not in brand.labels]
     false = any(not any(signer in brand.labels or signer.startswith(brand.name) for signer in signed) for brand in claimed)
-    yield "identity:brand-in-name", float(false and not (popular and mail.aligned))
+    yield "identity:brand-in-name", float(false and not (popular and mail.proven))
     yield "identity:brand-in-domain", float(not popular and brand_in_domain(domain))
     yield "identity:name-in-capitals", float(len(display) >= 6 and display.isupper())
 
@@ -241,7 +242,7 @@ def wording(mail: Mail) -> Facts:
         yield "wording:quotes", float(text.count("\n>") >= 2 or text.count("\n> ") >= 1)
     money = len(_MONEY.findall(written))
     yield "wording:money", min(1.0, money / 4)
-    stranger = bool(mail.site_known & Known.FREEMAIL) or mail.aligned is False
+    stranger = bool(mail.site_known & Known.FREEMAIL) or mail.proven is False
     yield "wording:call-about-payment", float(money > 0 and stranger and size < 3_000 and bool(_PHONE.search(written)))
     yield "wording:crypto-address", float(bool(_CRYPTO.search(text)))
     yield "wording:offers-removal", float(bool(_UNSUBSCRIBE.search(written)))
@@ -292,7 +293,7 @@ def structure(mail: Mail, links: Links) -> Facts:
         poison = hidden.get(Hidden.DISPLAY, 0) * (not designed) + hidden.get(Hidden.TINY, 0) + hidden.get(Hidden.COLOUR, 0)
         yield "structure:mostly-hidden", min(1.0, poison / (3 * size + 300)) if poison > 300 else 0.0
         yield "structure:designed", float(designed)
-        if mail.aligned is not None and bool(mail.site_known & Known.FREEMAIL):
+        if mail.proven is not None and bool(mail.site_known & Known.FREEMAIL):
             yield "structure:freemail-design", float(designed or html.images > 1)
         removal = mail.fields.get("list-unsubscribe") is not None or bool(
             _UNSUBSCRIBE.search(message.text[-5_000:].lower().encode("utf-8", "replace"))
@@ -304,7 +305,7 @@ def structure(mail: Mail, links: Links) -> Facts:
             yield "structure:needless-base64", 1.0
             break
     yield from _attachments(mail)
-    yield "structure:one-click-unsubscribe", float(mail.fields.get("list-unsubscribe-post") is not None and bool(mail.aligned))
+    yield "structure:one-click-unsubscribe", float(mail.fields.get("list-unsubscribe-post") is not None and bool(mail.proven))
     yield (
         "structure:unsubscribe-header",
         float(mail.fields.get("list-unsubscribe") is not None and mail.fields.get("list-unsubscribe-post") is None),

@@ -25,7 +25,7 @@ class Mail:
     client_site: str  # registrable domain of the client's verified name, "" for none
     carriers: int  # flags of `Known` for who carried the message
     message_id_host: str
-    aligned: bool | None  # sender authenticated for its visible domain; None: nothing was checked
+    proven: bool | None  # sender likely to be of its visible domain; None: nothing was checked
     bounce: bool  # a delivery report, or what a mail system writes with the null sender
 
 
@@ -33,14 +33,20 @@ _EMPTY = Address("", "", "")
 _CHECKED = (Outcome.PASS, Outcome.FAIL, Outcome.SOFTFAIL)
 
 
-def aligned(site: str, auth: Authentication) -> bool | None:
-    """Return whether DMARC, or aligned DKIM or SPF, authenticated the visible domain (RFC 7489 3.1, relaxed)."""
-    if auth.dmarc is Outcome.PASS:
+def proven(site: str, auth: Authentication) -> bool | None:
+    """Return whether the results speak for the visible domain: a judgement for the score, wider than `scan.alignment.aligned`.
+
+    Beside DMARC, and DKIM or SPF of the registrable domain, it counts signatures that Google makes for customers without a key. Where
+    we asked and the DNS was silent, nothing is known.
+    """
+    if auth.dmarc is Outcome.PASS or (auth.vouched and registrable(auth.vouched) == site):
         return True
     if any(registrable(domain) == site or _google_default(domain, site) for domain in auth.dkim_domains):
         return True
     if auth.spf is Outcome.PASS and auth.spf_domain and registrable(auth.spf_domain) == site:
         return True
+    if auth.silent_about(site):
+        return None
     if auth.dmarc in _CHECKED or auth.dkim in _CHECKED or auth.spf in _CHECKED:
         return False
     if auth.dkim is Outcome.NONE or auth.spf is Outcome.NONE or auth.dmarc is Outcome.NONE:
@@ -77,7 +83,7 @@ def look_at(message: Message, origin: Origin, envelope: Envelope, auth: Authenti
         client_site=registrable(client),
         carriers=_carriers(client, auth),
         message_id_host=message_id.rpartition("@")[2].lower().rstrip(".> "),
-        aligned=aligned(site, auth) if site else None,
+        proven=proven(site, auth) if site else None,
         bounce=report or (daemon and (null or envelope.mail_from is None)) or (null and not message.html.tags),
     )
 

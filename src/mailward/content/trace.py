@@ -66,7 +66,7 @@ def _client(mail: Mail) -> Iterator[tuple[str, float]]:
     freemail = bool(mail.site_known & Known.FREEMAIL)
     yield (
         "trace:freemail-not-from-there",
-        float(freemail and mail.aligned is not True and not trusted and mail.origin.name is not None and mail.client_site != mail.site),
+        float(freemail and mail.proven is not True and not trusted and mail.origin.name is not None and mail.client_site != mail.site),
     )
 
 

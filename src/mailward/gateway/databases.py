@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from mailward.gateway.hops import published
 from mailward.gateway.settings import Settings
+from mailward.message.origin import is_own
 from mailward.policy import Policy
 from mailward.reputation.address import Source
 from mailward.reputation.ip.keeper import Keeper
@@ -29,11 +31,13 @@ def standard_database(settings: Settings) -> StandardDatabase:
 
 def keeper(settings: Settings, policy: Policy) -> Keeper:
     """The keeper of the dynamic database; our own hops are never listed. Raises Busy and OSError, as it does."""
-    hops, proxies = policy.organisation.gateway_networks, settings.smtp.trusted_proxies
+    hops, proxies, domains = policy.organisation.gateway_networks, settings.smtp.trusted_proxies, policy.organisation.mx_domains
     level = max(settings.reputation.level, policy.email_reputation.target.dynamic_level)
 
     def ours(source: Source) -> bool:
-        return hops.match(str(source)) is not None or proxies.match(str(source)) is not None
+        if hops.match(str(source)) is not None or proxies.match(str(source)) is not None:
+            return True
+        return bool(domains.entries) and is_own(str(source), published(settings, domains))
 
     folder, snapshots = settings.reputation_folder, settings.snapshots_folder
     return Keeper(folder, snapshots, standard_database(settings), protected(settings), ours, networks=level >= NETWORKS_FROM)

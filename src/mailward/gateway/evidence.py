@@ -1,7 +1,8 @@
 """What this gateway observes of senders, as evidence for the reputation databases, and its way into their spool.
 
-A message speaks by its score, never by the policy's thresholds, and by no list: a refusal or deferral that our own databases
-caused is no evidence, or a listing would feed itself. Nothing is said of our own hops, private addresses and users.
+A message speaks by a bad link from an address that is not known to be good, else by its score, never by the policy's
+thresholds, and by no list: a refusal or deferral that our own databases caused is no evidence, or a listing would feed
+itself. Nothing is said of our own hops, private addresses and users.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from mailward.gateway.background import Background
 from mailward.policy import Policy
+from mailward.policy.urls import place
 from mailward.reputation.address import Source, source
 from mailward.reputation.evidence import WEIGHTS, Evidence, EvidenceKind, append
 from mailward.scan.assessment import Assessment
 from mailward.scan.email_reputation import EMAIL_REPUTATION, charges
+from mailward.scan.new_spam_sources import Suspicion, accused, finding
 from mailward.scan.verdict import Kind, Verdict
 
 BY = "gateway"
@@ -49,6 +52,11 @@ def of_message(assessment: Assessment, verdict: Verdict, policy: Policy, outcome
     traps = [recipient for recipient in assessment.rcpt_to if is_trap(recipient, assessment.mail_from, policy)]
     if assessment.relayed:  # nobody looked for traps when the recipients were named
         yield from (Evidence(assessment.time, EvidenceKind.TRAP, found, by=BY, detail=trap) for trap in traps[:1])
+    linked = finding(assessment, policy)
+    if linked is not None and linked.suspicion is Suspicion.HIGH and isinstance(linked.url.rating, int):
+        # an untested link says nothing of the sender: it is suspicious for the sender's listing, which must not feed itself
+        yield Evidence(assessment.time, EvidenceKind.URL, found, by=BY, detail=f"{assessment.id} {place(linked.url.url)[0]}")
+        return
     score = verdict.scores.get("spam")
     if not isinstance(score, float):
         return
@@ -58,6 +66,13 @@ def of_message(assessment: Assessment, verdict: Verdict, policy: Policy, outcome
         yield Evidence(assessment.time, EvidenceKind.SPAM, found, weight, BY, detail)
     elif score < HAM_BELOW and not traps and verdict.kind in (Kind.CLEAN, Kind.LISTED_SOURCE):
         yield Evidence(assessment.time, EvidenceKind.HAM, found, by=BY, detail=detail)
+
+
+def accused_links(assessment: Assessment, policy: Policy, outcome: str) -> tuple[str, ...]:
+    """The links of a message from a foreign address that are evidence against the places they lead to."""
+    if not policy.email_reputation.evidence.learn or assessment.authenticated or outcome not in FINAL:
+        return ()
+    return tuple([url.url for url in accused(assessment, policy)])
 
 
 def _about(assessment: Assessment) -> Source | None:

@@ -13,8 +13,8 @@ from typing import BinaryIO, cast
 import msgspec
 
 from mailward.message import Message
-from mailward.message.attachments import Attachment, Examined, worth
-from mailward.message.attachments.__main__ import read_frame, write_frame
+from mailward.message.attachments import Attachment, Examined, Question, worth
+from mailward.message.attachments.frames import read_frame, write_frame
 from mailward.message.model import Finding
 
 SECONDS = 8.0  # wall time a message may take, waiting for a free process included
@@ -41,10 +41,10 @@ class Examiners:
     def attachment_urls(self, message: Message) -> Examined:
         """The addresses inside the attachments of a message. Costs nothing where there are none; blocks up to `seconds`. Never raises."""
         attachments = worth(message)
-        return self.examine(attachments) if attachments else Examined()
+        return self.examine(attachments, f"{message.subject}\n{message.text}") if attachments else Examined()
 
-    def examine(self, attachments: Sequence[Attachment]) -> Examined:
-        """The same for files."""
+    def examine(self, attachments: Sequence[Attachment], message_text: str = "") -> Examined:
+        """The same for files; the password of a locked one may stand in the text."""
         if self._pid != os.getpid():
             for examiner in self._idle:
                 examiner.let_go()  # the parent's, which goes on using them
@@ -53,7 +53,7 @@ class Examiners:
         if not self._free.acquire(timeout=self._seconds):
             return Examined((), (_LATE,))
         try:
-            return self._ask(msgspec.msgpack.encode(tuple(attachments)), ends)
+            return self._ask(msgspec.msgpack.encode(Question(tuple(attachments), message_text)), ends)
         finally:
             self._free.release()
 

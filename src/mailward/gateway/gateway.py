@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailward import content, storage
+from mailward.auth import Authentication, Outcome
 from mailward.content.local import LocalModel
 from mailward.gateway import evidence
+from mailward.gateway.authentication import Authenticator
 from mailward.gateway.databases import url_rater
+from mailward.gateway.domains import asked_about
+from mailward.gateway.examiners import Examiners
+from mailward.gateway.hops import LOOK_SECONDS, published
 from mailward.gateway.identity import new_id
 from mailward.gateway.journal import Journal
 from mailward.gateway.lists import Reputation
 from mailward.gateway.local import load_local, local_file
 from mailward.gateway.partial import from_envelope, undecided, unread, words
+from mailward.gateway.records import Records
 from mailward.gateway.settings import Settings
 from mailward.gateway.urls import Links
 from mailward.message import Envelope, Message, parse
+from mailward.message.attachments import Examined, worth
 from mailward.message.origin import Origin
-from mailward.policy import Policy, ReputationLevel
-from mailward.reputation.answer import IpReputation, Standing
+from mailward.message.urls import FoundUrl, urls_of
+from mailward.policy import ListEntry, Policy, ReputationLevel
+from mailward.reputation.answer import IpReputation, ListAnswer, Standing
 from mailward.reputation.dnsbl.plan import Plan
-from mailward.scan.assess import Model, Rater, Site, assess
+from mailward.scan.answers import Answers
+from mailward.scan.assess import Model, Rater, Site, assess, recorded_for
 from mailward.scan.assessment import Assessment
 from mailward.scan.decide import decide
 from mailward.scan.verdict import Verdict
@@ -32,6 +43,7 @@ from mailward.scan.web_reputation import is_internal
 
 LOCAL_AGE = 1.0  # seconds a worker may judge by an old local model
 SLOW_MS = 2_000.0  # a judgement that took longer is marked, so that it can be found
+LOOKING_THREADS = 64  # they only wait for the helpers that look into attachments
 
 log = logging.getLogger("mailward.gateway")
 
@@ -43,10 +55,12 @@ class Arrived:
     message: Message
     envelope: Envelope
     source: Origin
+    urls: tuple[FoundUrl, ...]
     id: str
     now: float
     error: str
     elapsed_ms: float
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,9 @@ class Gateway:
         self.local = local
         self.rater = rater
         self.reputation = Reputation(settings)
+        self.examiners = Examiners()
+        self._looking = ThreadPoolExecutor(LOOKING_THREADS, "attachments")  # starts no thread before the first message that needs one
+        self.authenticator = Authenticator(Records(self.reputation.foreign.resolver), settings.dns.timeout)
         self.journal = Journal(settings.storage_url)
         self.spool = evidence.Spool(settings.reputation_folder)
         self.links = Links(settings.urls_folder, settings.urls.learn)
@@ -79,8 +96,11 @@ class Gateway:
 
     def _take(self, policy: Policy) -> None:
         self.policy = policy
-        self.site = Site.of(policy, self.settings.smtp.trusted_proxies)
+        self._mail_servers = published(self.settings, policy.organisation.mx_domains)
+        self._hops_looked = time.monotonic()
+        self.site = Site.of(policy, self.settings.smtp.trusted_proxies, self._mail_servers)
         self.plan = plan_of(policy)
+        self._domain_lists = domain_lists(policy)
 
     @classmethod
     def open(cls, settings: Settings, policy: Policy | None = None) -> Gateway:
@@ -90,36 +110,76 @@ class Gateway:
         """
         return cls(settings, policy or stored_policy(settings), content.load(), load_local(settings), url_rater(settings))
 
-    # Judging: read, look the sender up, conclude
+    # Judging: read, ask outside, conclude
 
     def judge(self, raw: bytes, envelope: Envelope, id: str = "", now: float | None = None) -> Judgement:
         """Parse, assess and decide, asking nobody: lists of others stay unasked. Never raises."""
         arrived = self.read(raw, envelope, id, now)
-        return self.conclude(arrived, self.known(arrived.source.address))
+        return self.conclude(arrived, Answers(self.known(arrived.source.address), self.look_into(arrived.message)))
 
     async def judge_asking(self, raw: bytes, envelope: Envelope) -> Judgement:
-        """The same, asking the lists of others that the policy names."""
+        """The same, asking the DNS: the lists of others that the policy names, and for SPF, DKIM and DMARC."""
         arrived = self.read(raw, envelope)
-        return self.conclude(arrived, await self.ask(arrived.source.address))
+        return self.conclude(arrived, await self.answers(arrived))
 
     def read(self, raw: bytes, envelope: Envelope, id: str = "", now: float | None = None) -> Arrived:
-        """Parse a message and find who sent it. Never raises: what goes wrong is kept for `conclude`."""
+        """Parse a message, find who sent it and where it leads. Never raises: what goes wrong is kept for `conclude`."""
         started = time.perf_counter()
+        self._follow_hops()
         now = time.time() if now is None else now
-        message, error = unread(len(raw)), ""
+        message, urls, error = unread(len(raw)), tuple[FoundUrl, ...](), ""
         source = Origin(envelope.client_ip, envelope.client_name, envelope.helo or "", -1)
         try:
             message = parse(raw)
             source = self.site.origin(message, envelope)
+            urls = urls_of(message)
         except Exception as failed:  # the one place that must hold whatever a message does to us
             error = words(failed)
-        return Arrived(message, envelope, source, id or new_id(now), now, error, (time.perf_counter() - started) * 1000)
+        return Arrived(message, envelope, source, urls, id or new_id(now), now, error, (time.perf_counter() - started) * 1000, raw)
 
-    def conclude(self, arrived: Arrived, reputation: IpReputation | None) -> Judgement:
+    async def answers(self, arrived: Arrived, known: IpReputation | None = None) -> Answers:
+        """Ask everything outside that the message gives rise to, side by side. `known`: what was found out about its sender already. Never raises."""
+        address = arrived.source.address
+        asked = self._ask_domains(asked_about(arrived.urls, self.policy) if self._domain_lists else ())
+        sender: Awaitable[IpReputation | None] = _at_hand(known) if known is not None and known.address == address else self.ask(address)
+        reputation, auth, examined, domains = await asyncio.gather(sender, self.authenticate(arrived), self._looked_into(arrived), asked)
+        more = [name for name in asked_about(examined.urls, self.policy) if name not in domains] if self._domain_lists else ()
+        return Answers(reputation, examined, domains | await self._ask_domains(more), auth)
+
+    async def authenticate(self, arrived: Arrived) -> Authentication | None:
+        """SPF, DKIM, ARC and DMARC of a message from outside; takes at most `[dns] timeout` beside its work. Never raises.
+
+        None where nobody has to look: our own users and hops, and messages for which a server we trust recorded the results.
+        """
+        wanted, source = self.policy.authentication, arrived.source
+        if not wanted.enabled or arrived.error or arrived.envelope.authenticated or not self.foreign(source.address):
+            return None
+        recorded = recorded_for(arrived.message, arrived.envelope, source, self.site)
+        if recorded.dkim is not Outcome.UNCHECKED or recorded.dmarc is not Outcome.UNCHECKED:
+            return None
+        return await self.authenticator.check(arrived.raw, arrived.message, arrived.envelope, source, arrived.now, wanted)
+
+    async def _ask_domains(self, names: Sequence[str]) -> dict[str, tuple[ListAnswer, ...]]:
+        return await self.reputation.ask_domains(names, self._domain_lists) if names else {}
+
+    async def _looked_into(self, arrived: Arrived) -> Examined:
+        if not self._worth(arrived.message):
+            return Examined()
+        return await asyncio.get_running_loop().run_in_executor(self._looking, self.look_into, arrived.message)
+
+    def _worth(self, message: Message) -> bool:
+        settings = self.policy.web_reputation
+        return settings.enabled and settings.target.scan_attachments and bool(worth(message))
+
+    def look_into(self, message: Message) -> Examined:
+        """The addresses inside of its attachments, where the policy wants them. Blocks up to 8 s where there are attachments; never raises."""
+        return self.examiners.attachment_urls(message) if self._worth(message) else Examined()
+
+    def conclude(self, arrived: Arrived, answers: Answers) -> Judgement:
         """Assess and decide. Never raises: whatever goes wrong is an unscannable message that names the error."""
         started = time.perf_counter()
         self._follow_reports(started)
-        assessment = self._assess(arrived, reputation)
+        assessment = self._assess(arrived, answers)
         elapsed = arrived.elapsed_ms + (time.perf_counter() - started) * 1000
         if elapsed > SLOW_MS:
             assessment = replace(assessment, findings=(*assessment.findings, "limit:time"))
@@ -127,15 +187,17 @@ class Gateway:
         elapsed = arrived.elapsed_ms + (time.perf_counter() - started) * 1000
         return Judgement(arrived.message, assessment, verdict, elapsed)
 
-    def _assess(self, arrived: Arrived, reputation: IpReputation | None) -> Assessment:
+    def _assess(self, arrived: Arrived, answers: Answers) -> Assessment:
         error = arrived.error
         message, envelope, now, id = arrived.message, arrived.envelope, arrived.now, arrived.id
         try:
             if not error:
-                return assess(message, envelope, self.site, self.model, self.local, now, id, arrived.source, reputation, self.rater)
+                return assess(
+                    message, envelope, self.site, self.model, self.local, now, id, arrived.source, answers, self.rater, arrived.urls
+                )
         except Exception as failed:  # see `read`
             error = words(failed)
-        return from_envelope(message, envelope, now, id, reputation, unscannable=error)
+        return from_envelope(message, envelope, now, id, answers.reputation, unscannable=error)
 
     def judge_client(self, envelope: Envelope, reputation: IpReputation, id: str = "", now: float | None = None) -> Judgement:
         """What the policy says of a client before it has sent a message. Never raises."""
@@ -143,6 +205,11 @@ class Gateway:
         message = unread(0)
         assessment = from_envelope(message, envelope, now, id or new_id(now), reputation, connection_only=True)
         return Judgement(message, assessment, self._decide(assessment), 0.0)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the policy has anything that is asked of the DNS: lists of others, authentication."""
+        return self.plan is not None or bool(self._domain_lists) or self.policy.authentication.enabled
 
     def foreign(self, address: str | None) -> bool:
         """Whether it is an address of the internet, and none of our own hops: only those are looked up and learned about."""
@@ -170,6 +237,17 @@ class Gateway:
         except Exception:  # see `known`
             log.exception("looking up %s failed; what lists say is missing", address)
             return IpReputation(address, Standing.UNCHECKED)
+
+    def _follow_hops(self) -> None:
+        """Take up what the MX records of our domains name now, within LOOK_SECONDS; costs nothing where the policy names no domain."""
+        domains = self.policy.organisation.mx_domains
+        if not domains.entries or time.monotonic() < self._hops_looked + LOOK_SECONDS:
+            return
+        self._hops_looked = time.monotonic()
+        servers = published(self.settings, domains)
+        if servers != self._mail_servers:
+            self._mail_servers = servers
+            self.site = Site.of(self.policy, self.settings.smtp.trusted_proxies, servers)
 
     def _follow_reports(self, now: float) -> None:
         """Take up a new local model within LOCAL_AGE seconds of a report; one that cannot be read is left alone."""
@@ -201,6 +279,8 @@ class Gateway:
         if self.foreign(judgement.assessment.sender_ip.address):
             for piece in evidence.of_message(judgement.assessment, judgement.verdict, self.policy, outcome):
                 self.spool.add(piece)
+            if links := evidence.accused_links(judgement.assessment, self.policy, outcome):
+                self.links.accuse(links, judgement.assessment.time, judgement.assessment.sender_ip.address or "")
 
     def keep(self, judgement: Judgement, outcome: str, rcpt_outcomes: dict[str, str] | None = None) -> None:
         """Remember only: a record with a known id takes the place of the earlier one."""
@@ -235,6 +315,8 @@ class Gateway:
         """Store what is left and end the background writers."""
         self.journal.close()
         self.spool.close()
+        self._looking.shutdown(wait=False)
+        self.examiners.close()
         self.links.close()
 
     def reload(self) -> None:
@@ -242,6 +324,10 @@ class Gateway:
         policy = stored_policy(self.settings)
         self.local = load_local(self.settings)
         self._take(policy)
+
+
+async def _at_hand(known: IpReputation) -> IpReputation | None:
+    return known
 
 
 def plan_of(policy: Policy) -> Plan | None:
@@ -253,6 +339,12 @@ def plan_of(policy: Policy) -> Plan | None:
     if not policy.email_reputation.enabled or not (standard or dynamic):
         return None
     return Plan(standard, dynamic, target.own_standard, target.own_dynamic, target.dynamic_level)
+
+
+def domain_lists(policy: Policy) -> tuple[ListEntry, ...]:
+    """The lists of others that are asked about domains in URLs."""
+    settings = policy.web_reputation
+    return tuple([entry for entry in settings.target.domain_lists.lists() if entry.on]) if settings.enabled else ()
 
 
 def stored_policy(settings: Settings) -> Policy:

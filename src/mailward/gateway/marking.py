@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.header import Header
 from functools import cache
 
+from mailward.auth.results import trusted, written
 from mailward.gateway.gateway import Judgement
 from mailward.policy import Action, Policy
 from mailward.scan.reply import action_table
@@ -34,7 +35,8 @@ def mark(raw: bytes, judgement: Judgement, policy: Policy, hostname: str = "") -
     own_id = policy.organisation.authserv_id or hostname or machine_name()
     envelope_line, head, body = _split(raw)
     newline = "\n" if _bare_newlines(head or body) else "\r\n"
-    fields = [field for field in _fields(head) if not _forged(field, own_id)]
+    believed = policy.organisation.trusted_authserv_ids if judgement.assessment.auth.here else ("*",)
+    fields = [field for field in _fields(head) if not _forged(field, own_id, believed)]
     if judgement.verdict.action is Action.TAG:
         fields = _tagged(fields, action_table(judgement.verdict, policy).tag_text, newline)
     ours = newline.join(_headers(judgement, policy, own_id, newline)) + newline
@@ -69,15 +71,16 @@ def _name(field: bytes) -> bytes:
     return field.partition(b":")[0].strip().lower()
 
 
-def _forged(field: bytes, own_id: str) -> bool:
-    """Whether a field claims to be one of ours."""
+def _forged(field: bytes, own_id: str, believed: Sequence[str]) -> bool:
+    """Whether a field claims to be one of ours, or tells authentication results of a server that is not believed."""
     name = _name(field)
     if name.startswith(_PREFIX) or name in _OURS:
         return True
     if name != b"authentication-results":
         return False
     claimed = _RESULTS_ID.match(field.partition(b":")[2][:2_000])
-    return claimed is not None and claimed[1].lower().rstrip(b".") == own_id.lower().encode()
+    name_claimed = claimed[1].decode("latin-1").lower().rstrip(".") if claimed is not None else ""
+    return name_claimed == own_id.lower() or not trusted(name_claimed, believed)
 
 
 def _tagged(fields: list[bytes], tag: str, newline: str) -> list[bytes]:
@@ -136,21 +139,8 @@ def _reason_text(contribution: float, text: str) -> str:
 
 
 def _results(judgement: Judgement, own_id: str) -> str:
-    """RFC 8601. What another server recorded is passed on with its name; what nobody checked is not claimed."""
-    auth = judgement.assessment.auth
     senders = judgement.assessment.header_from
-    domain = senders[0].rpartition("@")[2] if senders else ""
-    results = [f"spf={auth.spf}" + (f" smtp.mailfrom={auth.spf_domain}" if auth.spf_domain else "")] if auth.spf != "unchecked" else []
-    if auth.dkim_domains:
-        results += [f"dkim={auth.dkim} header.d={signer}" for signer in auth.dkim_domains[:5]]
-    elif auth.dkim != "unchecked":
-        results.append(f"dkim={auth.dkim}")
-    if auth.dmarc != "unchecked":
-        results.append(f"dmarc={auth.dmarc}" + (f" header.from={domain}" if domain else ""))
-    if auth.arc != "unchecked":
-        results.append(f"arc={auth.arc}")
-    source = f" (as recorded by {auth.source})" if auth.source and results else ""
-    return "; ".join([f"{own_id}{source}", *(results or ["none"])])
+    return written(judgement.assessment.auth, senders[0].rpartition("@")[2] if senders else "", own_id)
 
 
 def _junk(verdict: Verdict) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import aiodns
 import pycares
@@ -30,11 +30,17 @@ _FAILURES: Mapping[int, Failure] = MappingProxyType(
         pycares.errno.ARES_EFORMERR: Failure.GARBAGE,
     }
 )
+Read = TypeVar("Read")
+Asked = asyncio.Future[pycares.DNSResult]
+
 _NO_SUCH_NAME = (pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA)
 
 
+ERRORS = (pycares.AresError, OSError, RuntimeError, ValueError)  # no sockets left, a server that is no address
+
+
 class DnsResolver:
-    """Asks the DNS for A records. Make it before forking; it opens sockets with its first question, in the loop that asks.
+    """Asks the DNS. Make it before forking; it opens sockets with its first question, in the loop that asks.
 
     `servers` are host:port, none means those of the system. `timeout` in seconds for one question with its repetition;
     `in_flight` questions are under way at most, whoever comes later waits. Without a cache every question goes out.
@@ -65,12 +71,16 @@ class DnsResolver:
         if found is not None:
             return found
         try:
-            response = await self._open().ask(name)
-        except (pycares.AresError, OSError, RuntimeError, ValueError):  # no sockets left, a server that is no address
+            response = await self._open().ask(name, "A", _response)
+        except ERRORS:
             return Response(failure=Failure.OTHER)
         if not (hold and response.addresses):
             self.remember(name, response)
         return response
+
+    async def query(self, name: str, kind: str, read: Callable[[str, Asked], Read]) -> Read:
+        """Whatever `read` makes of the records of another type, without a memory. Raises ERRORS where nothing could be asked."""
+        return await self._open().ask(name, kind, read)
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -115,37 +125,38 @@ class _Channel:
     made: float
     places: asyncio.Semaphore
     asked: int = 0
-    under_way: dict[str, asyncio.Future[Response]] = field(default_factory=dict)
+    under_way: dict[tuple[str, str], asyncio.Future[Any]] = field(default_factory=dict)
 
-    async def ask(self, name: str) -> Response:
-        answer = self.under_way.get(name)
+    async def ask(self, name: str, kind: str, read: Callable[[str, Asked], Read]) -> Read:
+        """What `read` makes of the answer; one function for each record type."""
+        answer = self.under_way.get((name, kind))
         if answer is None:
             await self.places.acquire()
-            answer = self.under_way.get(name)  # somebody may have asked while we waited
+            answer = self.under_way.get((name, kind))  # somebody may have asked while we waited
             if answer is not None:
                 self.places.release()
-        return await asyncio.shield(answer or self._send(name))
+        return cast(Read, await asyncio.shield(answer or self._send(name, kind, read)))
 
-    def _send(self, name: str) -> asyncio.Future[Response]:
+    def _send(self, name: str, kind: str, read: Callable[[str, Asked], Any]) -> asyncio.Future[Any]:
         self.asked += 1
-        answer: asyncio.Future[Response] = self.loop.create_future()
+        answer: asyncio.Future[Any] = self.loop.create_future()
 
-        def answered(asked: asyncio.Future[pycares.DNSResult]) -> None:
+        def answered(asked: Asked) -> None:
             self.places.release()
-            self.under_way.pop(name, None)
-            answer.set_result(_response(name, asked))
+            self.under_way.pop((name, kind), None)
+            answer.set_result(read(name, asked))
 
-        self.under_way[name] = answer
+        self.under_way[name, kind] = answer
         try:
-            self.dns.query_dns(name, "A").add_done_callback(answered)
+            self.dns.query_dns(name, kind).add_done_callback(answered)
         except BaseException:
             self.places.release()
-            del self.under_way[name]
+            del self.under_way[name, kind]
             raise
         return answer
 
 
-def _response(name: str, asked: asyncio.Future[pycares.DNSResult]) -> Response:
+def _response(name: str, asked: Asked) -> Response:
     error = None if asked.cancelled() else asked.exception()
     if asked.cancelled() or error is not None:
         number = error.args[0] if isinstance(error, DNSError) else None

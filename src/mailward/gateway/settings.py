@@ -190,7 +190,9 @@ class Dns(_Table):
         description='Resolvers to ask, host:port, such as "127.0.0.1:53". [] means those of the system. Public resolvers are '
         "refused by many DNS lists; run one of your own.",
     )
-    timeout: float = Field(default=2.0, ge=0.1, le=30.0, description="Seconds to wait for all answers about one client.")
+    timeout: float = Field(
+        default=2.0, ge=0.1, le=30.0, description="Seconds to wait for all answers about one client, and for all about one message."
+    )
     in_flight: int = Field(default=500, ge=1, le=20_000, description="Questions under way at the same time, for each worker.")
     access_codes: tuple[ListCode, ...] = Field(
         default=(),

@@ -1,22 +1,27 @@
 """What is wanted: the policy document, its lists and their matching rules."""
 
 from mailward.policy.actions import Action
+from mailward.policy.authentication import ActOn, Authentication
 from mailward.policy.dnsbl import ListEntry
 from mailward.policy.document import THRESHOLDS, Level, Policy
 from mailward.policy.email_reputation import AskAt, EmailReputation, ListedAction, ReputationLevel
-from mailward.policy.lists import DnsLists, DomainList, NetworkList, SenderList
+from mailward.policy.lists import DnsLists, DomainList, DomainLists, NetworkList, SenderList
 from mailward.policy.message_action import MessageAction
+from mailward.policy.new_spam_sources import NewSpamSources
 from mailward.policy.problems import DocumentError, EntryError, ListError, PolicyError, Problem
 from mailward.policy.urls import UrlList
 from mailward.policy.web_reputation import WebLevel, WebReputation
 
 __all__ = [
     "THRESHOLDS",
+    "ActOn",
     "Action",
     "AskAt",
+    "Authentication",
     "DnsLists",
     "DocumentError",
     "DomainList",
+    "DomainLists",
     "EmailReputation",
     "EntryError",
     "Level",
@@ -25,6 +30,7 @@ __all__ = [
     "ListedAction",
     "MessageAction",
     "NetworkList",
+    "NewSpamSources",
     "Policy",
     "PolicyError",
     "Problem",

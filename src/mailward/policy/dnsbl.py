@@ -45,6 +45,7 @@ class ListEntry:
     zone: str
     codes: tuple[Codes, ...]
     on: bool = True
+    domains: bool = False  # it lists domains that stand in URLs (RFC 5782, 3), not addresses
 
     def counts(self, address: tuple[int, ...]) -> bool:
         """Whether an A record, as four octets, is one of the codes that mean "listed"."""
@@ -64,27 +65,31 @@ class KnownList:
     zone: str
     name: str
     codes: tuple[Codes, ...]
-    database: str  # where it belongs in the policy: "standard" (long-lived) or "dynamic" (hours)
+    database: str  # where it belongs in the policy: "standard" (long-lived), "dynamic" (hours), or "domains" (it lists domains)
     terms: str  # who may ask, how much, at what price
     site: str
     lookup: str = ""  # the list's own page about an address, which takes the place of {ip}; "" where there is none to link to
     access_code: bool = False  # it answers nobody without one
     meanings: Mapping[str, str] = field(default_factory=dict)  # what a code says: "127.0.0.2" -> "..."
+    test: str = "test"  # of a list of domains: the one that is always listed (RFC 5782, 5)
 
 
-def read_entry(text: str) -> ListEntry:
-    """Read one entry. Raises ValueError that says what is wrong and what to write."""
+def read_entry(text: str, *, domains: bool = False) -> ListEntry:
+    """Read one entry of a list of addresses, or of domains. Raises ValueError that says what is wrong and what to write."""
     rest = text.strip()
     on = not re.match(r"off\s", rest)
     name, equals, codes = rest.removeprefix("off" if not on else "").partition("=")
     zone = read_zone(name)
     _refuse_access_code(zone)
-    if equals:
-        return ListEntry(zone, read_codes(codes), on)
     known = catalogue().get(zone)
+    if known is not None and (known.database == "domains") is not domains:
+        listed, setting = ("addresses", "email_reputation.target") if domains else ("domains", "web_reputation.target.domain_lists")
+        raise ValueError(f"{zone} lists {listed}; name it in {setting}")
+    if equals:
+        return ListEntry(zone, read_codes(codes), on, domains)
     if known is None:
         raise ValueError(f"{zone} is not in the catalogue of known lists; name the return codes that mean listed: {zone}=127.0.0.2")
-    return ListEntry(zone, known.codes, on)
+    return ListEntry(zone, known.codes, on, domains)
 
 
 def read_zone(text: str) -> str:

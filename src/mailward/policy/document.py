@@ -9,12 +9,14 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from mailward.policy.addresses import canonical_domain
+from mailward.policy.authentication import Authentication
 from mailward.policy.email_reputation import EmailReputation
 from mailward.policy.lists import DomainList, NetworkList, SenderList
 from mailward.policy.message_action import MessageAction
+from mailward.policy.new_spam_sources import NewSpamSources
 from mailward.policy.problems import PolicyError
 from mailward.policy.reading import read_document
 from mailward.policy.rendering import render
@@ -67,6 +69,11 @@ class Organisation(Table):
     gateway_networks: NetworkList = Field(
         default_factory=NetworkList,
         description="Addresses and networks of our own mail servers and gateways. The sender IP is the first address beyond them.",
+    )
+    mx_domains: DomainList = Field(
+        default_factory=DomainList,
+        description="Domains whose MX records name mail servers of ours (example.com). They are looked up every 15 minutes; their addresses "
+        "count as gateway_networks.",
     )
     trusted_authserv_ids: tuple[Annotated[str, AfterValidator(_required_authserv_id)], ...] = Field(
         default=(),
@@ -172,12 +179,20 @@ class Policy(Table):
 
     organisation: Organisation = Field(default_factory=Organisation)
     email_reputation: EmailReputation = Field(default_factory=EmailReputation)
+    authentication: Authentication = Field(default_factory=Authentication)
     content_scanning: ContentScanning = Field(default_factory=ContentScanning)
     web_reputation: WebReputation = Field(default_factory=WebReputation)
+    new_spam_sources: NewSpamSources = Field(default_factory=NewSpamSources)
     unscannable: Unscannable = Field(default_factory=Unscannable)
     quarantine: Quarantine = Field(default_factory=Quarantine)
     tracking: Tracking = Field(default_factory=Tracking)
     headers: Headers = Field(default_factory=Headers)
+
+    @model_validator(mode="after")
+    def _sources_need_ratings(self) -> Policy:
+        if self.new_spam_sources.enabled and not self.web_reputation.enabled:
+            raise ValueError("new_spam_sources needs the ratings of web_reputation; switch both on, or new_spam_sources off")
+        return self
 
     @classmethod
     def from_toml(cls, text: str, source: str = "policy.toml") -> Policy:

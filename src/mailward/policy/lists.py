@@ -304,10 +304,12 @@ class DnsLists(EntryList):
     __slots__ = ()
     what = "DNS lists"
 
-    @staticmethod
-    def read(entry: str) -> tuple[str, str]:
+    domains = False
+
+    @classmethod
+    def read(cls, entry: str) -> tuple[str, str]:
         try:
-            found = read_entry(entry)
+            found = read_entry(entry, domains=cls.domains)
         except ValueError as error:
             what, _, remedy = str(error).partition("; ")
             raise EntryError(what, f"{remedy[:1].upper()}{remedy[1:] or 'See docs/public-lists.md'}.") from None
@@ -315,12 +317,20 @@ class DnsLists(EntryList):
 
     def lists(self) -> tuple[ListEntry, ...]:
         """The entries as values, those that are off too."""
-        return tuple(_dns_list(entry) for entry in self.entries)
+        return tuple(_dns_list(entry, domains=self.domains) for entry in self.entries)
 
     def get(self, zone: str) -> ListEntry | None:
         """The entry of a zone, None where there is none."""
         found = self._find(zone)
-        return _dns_list(found) if found else None
+        return _dns_list(found, domains=self.domains) if found else None
+
+
+class DomainLists(DnsLists):
+    """Foreign DNS lists of domains that stand in URLs (URI lists)."""
+
+    __slots__ = ()
+    what = "DNS lists of domains"
+    domains = True
 
 
 _dns_list = lru_cache(maxsize=256)(read_entry)

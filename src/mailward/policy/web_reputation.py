@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mailward.policy import message_action
 from mailward.policy.actions import Action
-from mailward.policy.lists import SenderList
+from mailward.policy.lists import DomainLists, SenderList
 from mailward.policy.message_action import DeferText, MessageAction, RejectText, TagText
 from mailward.policy.table import Table
 from mailward.policy.urls import UrlList
@@ -39,6 +39,12 @@ class WebTarget(Table):
         description="low: a link rated below 51 is acted on (dangerous), medium: below 66 (highly suspicious), high: below 81 (suspicious).",
     )
     act_on_untested: bool = Field(default=False, description="Whether a link of which nothing is known is acted on too, at every level.")
+    scan_attachments: bool = Field(default=True, description="Whether attachments are searched for links, in helper processes.")
+    domain_lists: DomainLists = Field(
+        default_factory=DomainLists,
+        description='Foreign DNS lists of domains (URI lists) that are asked about links: "dbl.spamhaus.org" (codes from the catalogue), '
+        '"list.example.org=127.0.0.2", "off list.example.org=127.0.0.2" (kept, not asked). A listed domain is rated 25.',
+    )
     skip_internal_domains: bool = Field(
         default=True, description="Whether links to organisation.internal_domains, and to hosts below them, are left alone."
     )

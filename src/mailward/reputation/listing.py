@@ -11,6 +11,7 @@ LEVELS = 4  # the dynamic database is asked at level 1 to 4; 0 asks and never ac
 class Database(StrEnum):
     STANDARD = "standard"  # known sources, for long
     DYNAMIC = "dynamic"  # made of evidence, for minutes to hours
+    DOMAINS = "domains"  # domains that stand in URLs
 
 
 class ListingKind(Enum):

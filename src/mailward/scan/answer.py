@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mailward.policy import Policy
 from mailward.scan.assessment import Assessment
 from mailward.scan.verdict import Verdict
+from mailward.scan.web_reputation import rated
 
 THRESHOLDS = ("spam", "phishing", "web")  # null where no such filter is at work
 
 
-def to_object(path: str, assessment: Assessment, verdict: Verdict, counterfactuals: Sequence[str], elapsed_ms: float) -> dict[str, Any]:
-    """The object, keys in the documented order. Contributions are not rounded: those of a filter sum to its score."""
+def to_object(
+    path: str, assessment: Assessment, verdict: Verdict, counterfactuals: Sequence[str], elapsed_ms: float, policy: Policy
+) -> dict[str, Any]:
+    """The object, keys in the documented order; URLs are rated as under the policy that gave the verdict.
+
+    Contributions are not rounded: those of a filter sum to its score.
+    """
     auth = assessment.auth
     return {
         "path": path,
@@ -25,7 +32,7 @@ def to_object(path: str, assessment: Assessment, verdict: Verdict, counterfactua
         "thresholds": {name: verdict.thresholds.get(name) for name in THRESHOLDS},
         "sender_ip": {"address": assessment.sender_ip.address, "standing": assessment.sender_ip.standing},
         "auth": {"spf": auth.spf.value, "dkim": auth.dkim.value, "dmarc": auth.dmarc.value, "arc": auth.arc.value},
-        "urls": [asdict(url) for url in assessment.urls],
+        "urls": [asdict(rated(url, policy)) for url in assessment.urls],
         "reasons": [
             {"filter": reason.filter, "name": reason.name, "contribution": reason.contribution, "text": reason.text}
             for reason in verdict.reasons
@@ -36,6 +43,7 @@ def to_object(path: str, assessment: Assessment, verdict: Verdict, counterfactua
         "policy": verdict.policy,
         "id": assessment.id,
         "entry": verdict.entry,
+        "authentication": asdict(auth),
         "from_aligned": "unchecked" if assessment.from_aligned is None else assessment.from_aligned,
         "local_reports": assessment.local_reports,
         "findings": list(assessment.findings),
@@ -44,6 +52,6 @@ def to_object(path: str, assessment: Assessment, verdict: Verdict, counterfactua
     }
 
 
-def to_json(path: str, assessment: Assessment, verdict: Verdict, counterfactuals: Sequence[str], elapsed_ms: float) -> str:
+def to_json(path: str, assessment: Assessment, verdict: Verdict, counterfactuals: Sequence[str], elapsed_ms: float, policy: Policy) -> str:
     """One line of ASCII JSON."""
-    return json.dumps(to_object(path, assessment, verdict, counterfactuals, elapsed_ms), ensure_ascii=True, allow_nan=False)
+    return json.dumps(to_object(path, assessment, verdict, counterfactuals, elapsed_ms, policy), ensure_ascii=True, allow_nan=False)

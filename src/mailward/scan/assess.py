@@ -13,16 +13,19 @@ from mailward.auth import Authentication
 from mailward.auth.results import recorded
 from mailward.content.evidence import Evidence
 from mailward.content.local import LocalModel
-from mailward.message import Envelope, Link, Message
+from mailward.message import Envelope, Message
 from mailward.message.domains import registrable
 from mailward.message.origin import Origin, is_own, origin
+from mailward.message.urls import FoundUrl, urls_of
 from mailward.policy import DomainList, NetworkList, Policy
 from mailward.policy.addresses import canonical_address
+from mailward.policy.urls import place
 from mailward.reputation.address import is_public
 from mailward.reputation.address import source as address_of
-from mailward.reputation.answer import IpReputation, Standing
-from mailward.reputation.url.rating import Rating
+from mailward.reputation.answer import Outcome, Standing
+from mailward.reputation.url.rating import UNTESTED_SHOWN, Rating
 from mailward.scan.alignment import aligned
+from mailward.scan.answers import NOBODY, Answers
 from mailward.scan.assessment import Assessment, Contribution, RatedUrl, SenderIp
 
 MAX_SUBJECT = 998  # characters kept, the longest line of RFC 5322
@@ -63,10 +66,12 @@ class Site:
     internal_domains: DomainList = field(default_factory=DomainList)
 
     @classmethod
-    def of(cls, policy: Policy, trusted_proxies: NetworkList | None = None) -> Site:
-        """`trusted_proxies` hand us the mail of others, so they are hops of ours too."""
+    def of(
+        cls, policy: Policy, trusted_proxies: NetworkList | None = None, mail_servers: tuple[IPv4Network | IPv6Network, ...] = ()
+    ) -> Site:
+        """`trusted_proxies` hand us the mail of others, so they are hops of ours too; `mail_servers`: what `mx_domains` led to."""
         organisation = policy.organisation
-        own = organisation.gateway_networks.networks() + (trusted_proxies.networks() if trusted_proxies else ())
+        own = organisation.gateway_networks.networks() + (trusted_proxies.networks() if trusted_proxies else ()) + mail_servers
         return cls(own, organisation.trusted_authserv_ids, organisation.internal_domains)
 
     def origin(self, message: Message, envelope: Envelope) -> Origin:
@@ -93,16 +98,19 @@ def assess(
     now: float,
     id: str,
     source: Origin | None = None,
-    reputation: IpReputation | None = None,
+    answers: Answers = NOBODY,
     rater: Rater | None = None,
+    urls: Sequence[FoundUrl] | None = None,
 ) -> Assessment:
     """Gather the facts of one message. `now` in seconds since 1970; `local` is the site's own model or None.
 
-    `source`: what `Site.origin` says, where that is known already. `reputation`: what lists say of its address, None where nobody asked.
+    `source` and `urls`: what `Site.origin` and `urls_of` say, where that is known already. `answers`: what was found out outside of the message.
     `rater`: rates the URLs; without one they stay unchecked.
     """
     source = source or site.origin(message, envelope)
-    auth = recorded_for(message, envelope, source, site)
+    found = (*(urls_of(message) if urls is None else urls), *answers.attachments.urls)
+    reputation = answers.reputation
+    auth = answers.auth or recorded_for(message, envelope, source, site)
     contributions = tuple(
         [share for share in model.score(message, source, envelope, auth, local) if share.value]
     )  # a share of 0 says nothing
@@ -121,12 +129,16 @@ def assess(
         rcpt_to=tuple(_kept(canonical_address(recipient), MAX_ADDRESS) for recipient in envelope.rcpt_to[:MAX_RECIPIENTS]),
         header_from=senders,
         helo=_kept(source.helo, MAX_ADDRESS),
-        sender_ip=SenderIp(source.address, reputation.standing.value if reputation else Standing.UNCHECKED.value),
+        sender_ip=SenderIp(
+            source.address,
+            reputation.standing.value if reputation else Standing.UNCHECKED.value,
+            _kept(source.name or "", MAX_ADDRESS),
+        ),
         auth=auth,
         from_aligned=aligned(message.from_, auth),
         spam=contributions if finite else (),
-        urls=_urls(message, rater),
-        findings=tuple(dict.fromkeys(finding.name for finding in message.findings)),
+        urls=_urls(found, answers, rater),
+        findings=tuple(dict.fromkeys(finding.name for finding in (*message.findings, *answers.attachments.findings))),
         unscannable="" if finite else "the content model gave a score that is no number",
         model=model.name,
         local_reports=local.reports if local is not None else 0,
@@ -155,27 +167,35 @@ def _kept(text: str, length: int) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _urls(message: Message, rater: Rater | None) -> tuple[RatedUrl, ...]:
-    room = MAX_URLS_LENGTH
+def _urls(found: Sequence[FoundUrl], answers: Answers, rater: Rater | None) -> tuple[RatedUrl, ...]:
+    """The URLs with their ratings, each once: as many as may be kept, those that are known to be bad before all others."""
     urls: dict[str, RatedUrl] = {}
-    for link in message.links:
-        if link.url in urls:
-            continue
-        room -= len(link.url)
-        if room < 0 or len(urls) == MAX_URLS:
+    for each in found:
+        if each.url not in urls:
+            urls[each.url] = _rated(each, answers, rater)
+    kept, room = list[RatedUrl](), MAX_URLS_LENGTH
+    for url in urls.values() if len(urls) <= MAX_URLS else sorted(urls.values(), key=_badness):
+        room -= len(url.url)
+        if room < 0 or len(kept) == MAX_URLS:
             break
-        urls[link.url] = _rated(link, rater)
-    return tuple(urls.values())
+        kept.append(url)
+    return tuple(kept)
 
 
-def _rated(link: Link, rater: Rater | None) -> RatedUrl:
-    url, place = _kept(link.url, len(link.url)), _kept(link.found_in, MAX_SUBJECT)
+def _badness(url: RatedUrl) -> int:
+    if any(answer.outcome is Outcome.LISTED for answer in url.lists):
+        return -1
+    return url.rating if isinstance(url.rating, int) else UNTESTED_SHOWN
+
+
+def _rated(found: FoundUrl, answers: Answers, rater: Rater | None) -> RatedUrl:
+    where, text = _kept(found.found_in, MAX_SUBJECT), _kept(found.text, MAX_LINK_TEXT)
     if rater is None:
-        return RatedUrl(url, place)
-    bare = link.tag == "text" and "://" not in url  # www.example.com, which mail programs make a link of
-    rating = rater.rate(f"http://{url}" if bare else url)
+        return RatedUrl(found.url, where, text=text)
+    rating = rater.rate(found.url)
     known: int | Literal["untested"] = "untested" if rating.rating is None else rating.rating
-    return RatedUrl(rating.url, place, known, rating.band.value, rating.why, _kept(link.text, MAX_LINK_TEXT))
+    lists = answers.domains.get(registrable(place(found.url)[0]), ()) if answers.domains else ()
+    return RatedUrl(found.url, where, known, rating.band.value, rating.why, rating.source, text, lists)
 
 
 def _direction(senders: Sequence[str], envelope: Envelope, site: Site) -> str:

@@ -24,7 +24,9 @@ class RatedUrl:
     rating: int | Untested | Unchecked = "unchecked"
     band: str = "unchecked"  # see reputation.url.rating.Band
     why: str = ""  # of the rating, a clause
+    source: str = ""  # what knew the rating: see reputation.url.rating.Rating
     text: str = ""  # what stood on the link
+    lists: tuple[ListAnswer, ...] = ()  # what DNS URI lists say of its domain; the rating does not count it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class SenderIp:
 
     address: str | None
     standing: str = "unchecked"
+    name: str = ""  # the verified reverse name, "" where there is none or nobody looked
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from mailward.policy import Action, Policy
 from mailward.scan.approval import approved_sender
 from mailward.scan.assessment import Assessment, Contribution
+from mailward.scan.authentication import authentication
 from mailward.scan.email_reputation import email_reputation
+from mailward.scan.new_spam_sources import new_spam_sources
 from mailward.scan.opinion import NOTHING, Filter, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason, Verdict
-from mailward.scan.web_reputation import web_reputation
+from mailward.scan.web_reputation import rated, web_reputation
 
 CONTENT_SCANNING = "content_scanning"
 UNSCANNABLE = "unscannable"
@@ -84,7 +86,14 @@ def blocking(assessment: Assessment, policy: Policy) -> str:
     return ""
 
 
-FILTERS: tuple[Filter, ...] = (email_reputation, web_reputation, content_scanning, unscannable)  # of equal severity, the first decides
+FILTERS: tuple[Filter, ...] = (  # of equal severity, the first decides
+    email_reputation,
+    authentication,
+    web_reputation,
+    content_scanning,
+    new_spam_sources,
+    unscannable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +120,13 @@ def rule(assessment: Assessment, policy: Policy) -> Ruling:
         filter=winner.filter if winner else "",
         entry=_entry(opinions, winner),
         hits=tuple(sorted(hits, key=lambda hit: -hit.action.severity)),
-        notes=tuple([reason for opinion in opinions for reason in opinion.reasons]),
+        notes=tuple([reason for opinion in _decider_first(opinions, winner) for reason in opinion.reasons]),
     )
+
+
+def _decider_first(opinions: list[Opinion], winner: Hit | None) -> list[Opinion]:
+    """What decided is told before what others have to say."""
+    return sorted(opinions, key=lambda opinion: winner is None or opinion.hit is not winner)
 
 
 def _entry(opinions: list[Opinion], winner: Hit | None) -> str:
@@ -123,7 +137,8 @@ def _entry(opinions: list[Opinion], winner: Hit | None) -> str:
 def decide(assessment: Assessment, policy: Policy) -> Verdict:
     """Judge the facts by the policy.
 
-    Reasons: first those that are no part of a score (an entry, a limit), then the contributions, the weightiest first.
+    Reasons: first those that are no part of a score (an entry, a limit), of the filter that decided before all others; then the contributions,
+    the weightiest first.
     """
     ruling = rule(assessment, policy)
     return Verdict(
@@ -133,7 +148,7 @@ def decide(assessment: Assessment, policy: Policy) -> Verdict:
         entry=ruling.entry,
         hits=ruling.hits,
         reasons=(*ruling.notes, *share_reasons(assessment)),
-        scores=_scores(assessment),
+        scores=_scores(assessment, policy),
         thresholds=_thresholds(policy),
         policy=policy.digest,
     )
@@ -153,9 +168,9 @@ def _thresholds(policy: Policy) -> dict[str, float | int]:
     return {"spam": policy.content_scanning.target.threshold} | ({"web": web.target.level.threshold} if web.enabled else {})
 
 
-def _scores(assessment: Assessment) -> dict[str, float | int | str | None]:
+def _scores(assessment: Assessment, policy: Policy) -> dict[str, float | int | str | None]:
     judged = (bool(assessment.spam) or not assessment.unscannable) and not assessment.connection_only
-    ratings = [url.rating for url in assessment.urls if isinstance(url.rating, int)]
+    ratings = [url.rating for each in assessment.urls if isinstance((url := rated(each, policy)).rating, int)]
     return {
         "spam": score_of(assessment.spam) if judged else "unchecked",
         "phishing": "unchecked" if assessment.phishing is None else score_of(assessment.phishing),

@@ -7,17 +7,21 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mailward.auth import Authentication
 from mailward.policy import Policy
 from mailward.reputation.answer import ListAnswer, Outcome
 from mailward.scan.assessment import Assessment
+from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.counterfactual import counterfactuals
 from mailward.scan.decide import CONTENT_SCANNING, score_of
 from mailward.scan.email_reputation import EMAIL_REPUTATION, action_of, charges
+from mailward.scan.new_spam_sources import NEW_SPAM_SOURCES
 from mailward.scan.verdict import Kind, Reason, Verdict
-from mailward.scan.web_reputation import WEB_REPUTATION
+from mailward.scan.web_reputation import WEB_REPUTATION, rated
 from mailward.scan.wording import KINDS, treated
 
 _UNKNOWN = "unknown"
+MAX_SIGNATURES = 10  # shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def explain(assessment: Assessment, verdict: Verdict, policy: Policy) -> Explana
     score = verdict.scores.get("spam")
     return Explanation(
         headline=_headline(verdict),
-        facts=tuple(_facts(assessment)),
+        facts=tuple(_facts(assessment, policy)),
         notes=(*_notes(verdict), *_settings(assessment, verdict, policy)),
         contributions=tuple(reason for reason in verdict.reasons if reason.filter == CONTENT_SCANNING and reason.contribution),
         score=score_of(assessment.spam) if isinstance(score, int | float) else None,
@@ -59,7 +63,7 @@ def _headline(verdict: Verdict) -> str:
     return f"{word.capitalize()}: the message is {treated(verdict.kind, verdict.action)}"
 
 
-def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
+def _facts(assessment: Assessment, policy: Policy) -> Iterator[tuple[str, str]]:
     auth = assessment.auth
     yield "id", assessment.id
     yield "time", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(assessment.time))
@@ -74,6 +78,7 @@ def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
         "authentication",
         f"spf={auth.spf} dkim={auth.dkim} dmarc={auth.dmarc} arc={auth.arc}" + (f", by {auth.source}" if auth.source else ""),
     )
+    yield from _authentication(auth)
     yield "visible From", {True: "authenticated", False: "not authenticated", None: "not checked"}[assessment.from_aligned]
     yield (
         "size",
@@ -82,7 +87,7 @@ def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
         else f"{assessment.size} bytes, by {assessment.way_in}",
     )
     if assessment.urls:
-        yield "links", _links(assessment)
+        yield "links", _links(assessment, policy)
     if "refusals" in assessment.extra:
         yield "refusals", f"{assessment.extra['refusals']} connections within a minute"
     if "direction" in assessment.extra:
@@ -92,8 +97,22 @@ def _facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
     yield "model", f"{assessment.model or 'none'}, {assessment.local_reports} local reports"
 
 
-def _links(assessment: Assessment) -> str:
-    bands = Counter(url.band for url in assessment.urls)
+def _authentication(auth: Authentication) -> Iterator[tuple[str, str]]:
+    """What we found out ourselves: of which domains, and why not."""
+    if not auth.here:
+        return
+    yield "SPF", f"{auth.spf} for {auth.spf_domain or 'no domain'} ({auth.spf_identity})" + (f": {auth.spf_why}" if auth.spf_why else "")
+    for one in auth.signatures[:MAX_SIGNATURES]:
+        named = f"{one.selector} of {one.domain}" if one.domain else "a signature"
+        yield "DKIM", f"{one.outcome} for {named}" + (f": {one.why}" if one.why else "")
+    if auth.dmarc_policy is not None:
+        yield "DMARC", f"{auth.dmarc}; {auth.dmarc_domain} asks for {auth.dmarc_policy} where it fails"
+    if auth.arc_sealer:
+        yield "ARC", f"{auth.arc}, last sealed by {auth.arc_sealer}" + (f", whose word for {auth.vouched} is taken" if auth.vouched else "")
+
+
+def _links(assessment: Assessment, policy: Policy) -> str:
+    bands = Counter(rated(url, policy).band for url in assessment.urls)
     return ", ".join([f"{count} {band}" for band, count in bands.most_common()])
 
 
@@ -115,10 +134,15 @@ def _settings(assessment: Assessment, verdict: Verdict, policy: Policy) -> Itera
         yield f"email_reputation.action.{cause}_action is {action_of(cause, policy.email_reputation)}"
     if assessment.connection_only:
         return
+    if verdict.filter == AUTHENTICATION:
+        yield f"authentication.target.act_on is {policy.authentication.target.act_on}"
+        yield f"authentication.action is {policy.authentication.action.action}"
     if verdict.filter == WEB_REPUTATION:
         target = policy.web_reputation.target
         yield f"Level {target.level.capitalize()} of Web Reputation acts on links rated below {target.level.threshold}"
         yield f"web_reputation.action is {policy.web_reputation.action.action}"
+    if verdict.filter == NEW_SPAM_SOURCES:
+        yield f"new_spam_sources.action is {policy.new_spam_sources.action.action}"
     scanning = policy.content_scanning
     if not scanning.enabled:
         yield "Content Scanning is switched off (content_scanning.enabled)"

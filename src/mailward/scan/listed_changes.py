@@ -9,7 +9,7 @@ from mailward.policy.lists import EntryList
 from mailward.reputation.answer import ListAnswer, Outcome
 from mailward.reputation.listing import LEVELS, Database
 from mailward.scan.assessment import Assessment
-from mailward.scan.change import Change
+from mailward.scan.change import Change, observing
 from mailward.scan.email_reputation import EMAIL_REPUTATION, Cause, charges
 
 MAX_NAMED = 4  # entries named in one sentence
@@ -89,12 +89,7 @@ def uncounted(assessment: Assessment, policy: Policy) -> Iterator[Change]:
 
 
 def observed(assessment: Assessment, policy: Policy) -> Iterator[Change]:
-    """Have the filter look on; and Content Scanning with it, where that would have done the same."""
-    alone = policy.changed(_LOG_ONLY, True)
-    yield Change("if Email Reputation only observed (log_only)", assessment, alone)
-    both = alone.changed("content_scanning.log_only", True)
-    yield Change("if Email Reputation and Content Scanning only observed (log_only)", assessment, both)
-    yield Change("if every filter only observed (log_only)", assessment, both.changed("web_reputation.log_only", True))
+    yield from observing(EMAIL_REPUTATION, assessment, policy)
 
 
 def switched_on(assessment: Assessment, policy: Policy) -> Iterator[Change]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mailward.policy import Action, MessageAction, Policy
 from mailward.scan.assessment import Assessment
+from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.email_reputation import EMAIL_REPUTATION, charges, refusal
+from mailward.scan.new_spam_sources import NEW_SPAM_SOURCES
 from mailward.scan.verdict import Kind, Verdict
 from mailward.scan.web_reputation import WEB_REPUTATION
 
@@ -25,4 +27,9 @@ def reply(verdict: Verdict, policy: Policy, assessment: Assessment, lookup_url: 
 
 def action_table(verdict: Verdict, policy: Policy) -> MessageAction:
     """The texts of the filter that decided; those of Content Scanning where the filter has none."""
-    return policy.web_reputation.action if verdict.filter == WEB_REPUTATION else policy.content_scanning.action
+    tables = {
+        AUTHENTICATION: policy.authentication.action,
+        WEB_REPUTATION: policy.web_reputation.action,
+        NEW_SPAM_SOURCES: policy.new_spam_sources.action,
+    }
+    return tables.get(verdict.filter, policy.content_scanning.action)

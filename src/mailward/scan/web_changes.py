@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from mailward.policy import Policy, WebLevel
 from mailward.policy.urls import place
+from mailward.reputation.answer import Outcome
 from mailward.scan.assessment import Assessment
-from mailward.scan.change import Change
+from mailward.scan.change import Change, observing
 from mailward.scan.web_reputation import WEB_REPUTATION, charged, shown
 
 MAX_NAMED = 4  # hosts or entries named in one sentence
 _TARGET = f"{WEB_REPUTATION}.target"
-_APPROVED, _LEVEL = f"{_TARGET}.approved_urls", f"{_TARGET}.level"
+APPROVED_URLS, _LEVEL = f"{_TARGET}.approved_urls", f"{_TARGET}.level"
 _UNTESTED, _LOG_ONLY = f"{_TARGET}.act_on_untested", f"{WEB_REPUTATION}.log_only"
 
 
@@ -30,7 +31,7 @@ def approve(assessment: Assessment, policy: Policy) -> Iterator[Change]:
         return
     named = " and ".join([shown(host) for host in hosts])
     verb = "was" if len(hosts) == 1 else "were"
-    yield Change(f"if {named} {verb} approved (on {WEB_REPUTATION}.approved_urls)", assessment, policy.changed(_APPROVED, entries))
+    yield Change(f"if {named} {verb} approved (on {WEB_REPUTATION}.approved_urls)", assessment, policy.changed(APPROVED_URLS, entries))
 
 
 def unapprove(assessment: Assessment, policy: Policy) -> Iterator[Change]:
@@ -39,7 +40,7 @@ def unapprove(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     while len(gone) < MAX_NAMED and (found := charged(assessment, policy)[1]):
         entry = found.partition(": ")[2]
         gone.append(shown(entry))
-        policy = policy.changed(_APPROVED, policy.web_reputation.target.approved_urls.minus(entry))
+        policy = policy.changed(APPROVED_URLS, policy.web_reputation.target.approved_urls.minus(entry))
         yield Change(f"without {' and '.join(gone)} on {WEB_REPUTATION}.approved_urls", assessment, policy)
 
 
@@ -75,13 +76,21 @@ def authenticated(assessment: Assessment, policy: Policy) -> Iterator[Change]:
         yield Change("if it had passed authentication", replace(assessment, from_aligned=True), policy)
 
 
+def uncounted(assessment: Assessment, policy: Policy) -> Iterator[Change]:
+    """Have the DNS lists that list a domain not count, one after the other."""
+    lists = policy.web_reputation.target.domain_lists
+    zones = dict.fromkeys(answer.zone for url in assessment.urls for answer in url.lists if answer.outcome is Outcome.LISTED)
+    gone: list[str] = []
+    for zone in zones:
+        if (entry := lists.get(zone)) is None or len(gone) == MAX_NAMED:
+            continue
+        lists = lists.minus(str(entry))
+        gone.append(zone)
+        yield Change(f"if {' and '.join(gone)} did not count", assessment, policy.changed(f"{_TARGET}.domain_lists", lists))
+
+
 def observed(assessment: Assessment, policy: Policy) -> Iterator[Change]:
-    """Have the filter look on; and the others with it, where they would have done the same."""
-    alone = policy.changed(_LOG_ONLY, True)
-    yield Change("if Web Reputation only observed (log_only)", assessment, alone)
-    both = alone.changed("content_scanning.log_only", True)
-    yield Change("if Web Reputation and Content Scanning only observed (log_only)", assessment, both)
-    yield Change("if every filter only observed (log_only)", assessment, both.changed("email_reputation.log_only", True))
+    yield from observing(WEB_REPUTATION, assessment, policy)
 
 
 def switched_on(assessment: Assessment, policy: Policy) -> Iterator[Change]:

@@ -6,10 +6,14 @@ looked at never is.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mailward.policy import Policy
+from mailward.policy.dnsbl import catalogue
 from mailward.policy.urls import hosts_above, place
 from mailward.policy.web_reputation import WebTarget
-from mailward.reputation.url.rating import defanged
+from mailward.reputation.answer import ListAnswer, Outcome
+from mailward.reputation.url.rating import band_of, defanged
 from mailward.scan.approval import approved_sender
 from mailward.scan.assessment import Assessment, RatedUrl
 from mailward.scan.opinion import NOTHING, Opinion
@@ -19,6 +23,8 @@ WEB_REPUTATION = "web_reputation"
 MAX_TOLD = 5  # links named in the reasons
 MAX_SHOWN = 120  # characters of a URL in words
 _WEB = ("http://", "https://", "ftp://")
+LISTED_RATING = 25  # of a domain that a DNS list lists: somebody has seen it misused
+_ATTACHMENT = "attachment:"
 
 
 def web_reputation(assessment: Assessment, policy: Policy) -> Opinion:
@@ -46,15 +52,46 @@ def charged(assessment: Assessment, policy: Policy) -> tuple[list[RatedUrl], str
     """The links to act on, the worst first; and the approved entry that held another one back, "" if none did."""
     target = policy.web_reputation.target
     found, approved = [], ""
-    for url in assessment.urls:
+    for url in counted(assessment, policy):
         if not _counts(url, target):
             continue
         entry = target.approved_urls.match(url.url)
         if entry:
             approved = approved or f"{WEB_REPUTATION}.approved_urls: {entry}"
-        elif not (target.skip_internal_domains and is_internal(url.url, policy)):
+        else:
             found.append(url)
     return sorted(found, key=_badness), approved
+
+
+def counted(assessment: Assessment, policy: Policy) -> list[RatedUrl]:
+    """The links the policy wants looked at, rated with the DNS lists that it names. Approved ones are among them."""
+    target = policy.web_reputation.target
+    return [
+        rated(url, policy)
+        for url in assessment.urls
+        if (target.scan_attachments or not url.found_in.startswith(_ATTACHMENT))
+        and not (target.skip_internal_domains and is_internal(url.url, policy))
+    ]
+
+
+def rated(url: RatedUrl, policy: Policy) -> RatedUrl:
+    """A link with its rating under the policy: lowered where a DNS list that the policy names lists its domain."""
+    if not url.lists:
+        return url
+    listing = next((answer for answer in url.lists if _is_listing(answer, policy)), None)
+    if listing is None or (isinstance(url.rating, int) and url.rating <= LISTED_RATING):
+        return url
+    known = catalogue().get(listing.zone)
+    codes = ", ".join([f"{code} {known.meanings.get(code, '') if known else ''}".strip() for code in listing.codes[:3]])
+    why = f"its domain is listed in {listing.zone} ({codes})"
+    return replace(url, rating=LISTED_RATING, band=band_of(LISTED_RATING).value, why=why, source=f"dns:{listing.zone}")
+
+
+def _is_listing(answer: ListAnswer, policy: Policy) -> bool:
+    if answer.outcome is not Outcome.LISTED:
+        return False
+    entry = policy.web_reputation.target.domain_lists.get(answer.zone)
+    return entry is not None and entry.on and any(entry.counts(tuple(map(int, code.split(".")))) for code in answer.codes)
 
 
 def _counts(url: RatedUrl, target: WebTarget) -> bool:

@@ -15,6 +15,7 @@ import uvicorn
 
 from mailward.console import app
 from mailward.gateway import Gateway, Settings, databases
+from mailward.gateway.hops import resolve_forever, suggested_hops
 from mailward.gateway.probes import probe_forever
 from mailward.policy import Policy
 from mailward.policy.dnsbl import ListEntry
@@ -26,6 +27,7 @@ from mailward.servers.worker import die_with
 
 IDLE_SECONDS = 0.5  # between two looks for new evidence
 STANDARD_SECONDS = 5.0  # between two looks for changes of the standard database
+SUGGEST_SECONDS = 60.0  # between two looks for servers of ours that are named nowhere
 AGAIN_SECONDS = 5.0  # before something that failed is tried again
 
 log = structlog.get_logger("mailward.control")
@@ -49,6 +51,8 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.sock
         "urls": partial(keep_urls, settings),
         "feeds": partial(databases.refresh_feeds, settings),
         "probes": partial(probe_forever, settings, partial(_foreign_lists, policy)),
+        "hops": partial(resolve_forever, settings, lambda: policy.organisation.mx_domains),
+        "suggestions": partial(suggest_forever, settings, policy),
         "sharing": partial(share_forever, settings),
     }
     if sockets:
@@ -75,7 +79,7 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 
 def _foreign_lists(policy: Policy) -> tuple[ListEntry, ...]:
     target = policy.email_reputation.target
-    return (*target.standard_lists.lists(), *target.dynamic_lists.lists())
+    return (*target.standard_lists.lists(), *target.dynamic_lists.lists(), *policy.web_reputation.target.domain_lists.lists())
 
 
 async def keep(settings: Settings, policy: Policy, stop: asyncio.Event) -> None:
@@ -100,6 +104,18 @@ async def _catch_up(keeper: Keeper, standard: StandardDatabase, stop: asyncio.Ev
         if not await asyncio.to_thread(keeper.catch_up):
             await pause(stop, IDLE_SECONDS)
     keeper.save(time.time())
+
+
+async def suggest_forever(settings: Settings, policy: Policy, stop: asyncio.Event) -> None:
+    """Say in the log, once each, which addresses look like hops of our own that nobody named."""
+    told: set[str] = set()
+    while not stop.is_set():
+        for found in await asyncio.to_thread(suggested_hops, settings, policy):
+            if found.address not in told:
+                told.add(found.address)
+                log.warning("own_hop_suggested", address=found.address, messages=found.messages, of=found.looked_at, why=found.why,
+                            remedy="if it is a server of yours, add it to organisation.gateway_networks")  # fmt: skip
+        await pause(stop, SUGGEST_SECONDS)
 
 
 async def keep_urls(settings: Settings, stop: asyncio.Event) -> None:

@@ -12,7 +12,8 @@ import zipfile
 import pytest
 
 from mailward.message import parse
-from mailward.message.attachments import Attachment, Examined, examine, worth
+from mailward.message.attachments import Attachment, Examined, worth
+from mailward.message.attachments.examine import examine
 
 _URL = "https://bad.example.com/login"
 
@@ -63,8 +64,8 @@ _RELS = f"""<Relationships xmlns="http://schemas.openxmlformats.org/package/2006
         ("a.zip", _zip({"in/a.html": _PAGE})),
         ("a.jpg", _zip({"a.html": _PAGE})),
         ("a.tar", _tar("a.html", _PAGE)),
-        ("a.tgz", gzip.compress(_tar("a.html", _PAGE))),
-        ("a.html.gz", gzip.compress(_PAGE)),
+        ("a.tgz", gzip.compress(_tar("a.html", _PAGE), mtime=0)),
+        ("a.html.gz", gzip.compress(_PAGE, mtime=0)),
         ("a.docx", _zip({"[Content_Types].xml": b"<Types/>", "word/_rels/document.xml.rels": _RELS})),
         (
             "a.docx",

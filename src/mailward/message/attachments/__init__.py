@@ -1,6 +1,8 @@
-"""Addresses inside attachments. Pure: bytes in, addresses and findings out; what runs it sets limits of time and memory."""
+"""Addresses inside attachments. Pure: bytes in, addresses and findings out; what runs it sets limits of time and memory.
 
-from mailward.message.attachments.attachment import Attachment, Examined, worth
-from mailward.message.attachments.examine import examine
+`examine.examine` looks into them; it loads the libraries for that, so it is not imported here.
+"""
 
-__all__ = ["Attachment", "Examined", "examine", "worth"]
+from mailward.message.attachments.attachment import Attachment, Examined, Question, worth
+
+__all__ = ["Attachment", "Examined", "Question", "worth"]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import resource
 import sys
-from typing import BinaryIO
 
 import msgspec
 
-from mailward.message.attachments.attachment import Attachment, Examined
+from mailward.message.attachments.attachment import Attachment, Examined, Question
 from mailward.message.attachments.examine import examine
+from mailward.message.attachments.frames import read_frame, write_frame
 from mailward.message.model import Finding
 
 MEMORY = 512 << 20  # bytes of address space, the program itself included
@@ -26,29 +26,17 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has nothing to write
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    decoder = msgspec.msgpack.Decoder(tuple[Attachment, ...])
+    decoder = msgspec.msgpack.Decoder(Question)
     while frame := read_frame(sys.stdin.buffer):
         used = resource.getrusage(resource.RUSAGE_SELF)
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
         resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + CPU_SECONDS + 1, most))
         try:
-            answer = examine(decoder.decode(frame))
+            question = decoder.decode(frame)
+            answer = examine(question.attachments, question.text)
         except MemoryError:
             answer = Examined((), (Finding("attachment:memory", "Looking into the attachments took more memory than is allowed."),))
         write_frame(sys.stdout.buffer, msgspec.msgpack.encode(answer))
-
-
-def read_frame(stream: BinaryIO) -> bytes:
-    """One message; empty where the stream ends."""
-    head = stream.read(8)
-    size = int.from_bytes(head, "big")
-    data = stream.read(size) if len(head) == 8 else b""
-    return data if len(data) == size else b""
-
-
-def write_frame(stream: BinaryIO, data: bytes) -> None:
-    stream.write(len(data).to_bytes(8, "big") + data)
-    stream.flush()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from itertools import pairwise
 
-from mailward.message.attachments import limits
+from mailward.message.attachments import limits, packed
 from mailward.message.attachments.gathering import Gathering
 
 _DIRECTORY_ENTRY = b"PK\x01\x02"
@@ -23,7 +23,7 @@ Entry = tuple[str, bytes]
 
 
 def zipped(content: bytes, gathered: Gathering) -> Iterator[Entry]:
-    """The files of a zip archive in the order of its directory. Raises zipfile.BadZipFile."""
+    """The files of a zip archive in the order of its directory, locked ones last. Raises zipfile.BadZipFile."""
     if content.count(_DIRECTORY_ENTRY) > limits.DIRECTORY:
         gathered.note("entries", f"An archive names more than {limits.DIRECTORY} files; it was not opened.")
         return
@@ -31,13 +31,23 @@ def zipped(content: bytes, gathered: Gathering) -> Iterator[Entry]:
         infos = archive.infolist()
         if _overlap(infos):
             gathered.note("overlap", "Files of an archive share the same bytes, as in zip bombs.")
-        for info in infos:
-            if info.is_dir():
-                continue
+        files = [info for info in infos if not info.is_dir()]
+        plain = [info for info in files if not info.flag_bits & _ENCRYPTED and info.compress_type in _READ]
+        for info in plain:
             if not (room := gathered.room()):
                 return
-            data = _unzipped(archive, info, room, gathered)
-            yield info.filename, gathered.spend(data, room)
+            yield info.filename, gathered.spend(_unzipped(archive, info, room, gathered), room)
+    if len(plain) < len(files):
+        yield from _others(content, {info.filename for info in plain}, any(info.flag_bits & _ENCRYPTED for info in files), gathered)
+
+
+def _others(content: bytes, known: set[str], locked: bool, gathered: Gathering) -> Iterator[Entry]:
+    """The files that are locked, with a password from the message, or packed in rarer ways."""
+    password = packed.password_of(content, gathered, known) if locked else None
+    if locked and password is None:
+        gathered.note("encrypted", "An archive is locked with a password; it was not looked into.")
+    else:
+        yield from packed.entries("zip", content, gathered, known, password)
 
 
 def _overlap(infos: list[zipfile.ZipInfo]) -> bool:
@@ -46,12 +56,6 @@ def _overlap(infos: list[zipfile.ZipInfo]) -> bool:
 
 
 def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: int, gathered: Gathering) -> bytes:
-    if info.flag_bits & _ENCRYPTED:
-        gathered.note("encrypted", "An archive is locked with a password; it was not looked into.")
-        return b""
-    if info.compress_type not in _READ:
-        gathered.note("unread", "A file is packed in a way that is not read.")
-        return b""
     try:
         with archive.open(info) as file:
             return file.read(room + 1)

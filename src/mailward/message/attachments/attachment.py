@@ -5,21 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailward.message.attachments import limits
+from mailward.message.attachments.drawn import draws
+from mailward.message.attachments.kind import picture_size
 from mailward.message.model import Finding, Message, Part
 from mailward.message.urls.found import FoundUrl
 
-_SEEN_ELSEWHERE = ("image/", "audio/", "video/", "font/", "multipart/", "message/", "application/pgp-", "application/pkcs7-")
+_SEEN_ELSEWHERE = ("audio/", "video/", "font/", "multipart/", "message/", "application/pgp-", "application/pkcs7-")
 _DRAWN = "image/svg"  # an image with links and scripts
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One file: its name, what it was declared to be (lower case, "" if nothing), its bytes."""
+    """One file: its name, what it was declared to be (lower case, "" if nothing), its bytes.
+
+    A body in which a code may be drawn is one too; then `place` is where its addresses are found ("html", "text").
+    """
 
     name: str
     content_type: str
     charset: str
     content: bytes
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The attachments of a message, and its visible text, in which the password of a locked file may stand."""
+
+    attachments: tuple[Attachment, ...]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +45,34 @@ class Examined:
 
 
 def worth(message: Message) -> tuple[Attachment, ...]:
-    """The parts that are no body and may hold an address; empty for most mail, which then costs nothing more."""
-    return tuple(
-        [Attachment(p.filename, p.content_type, p.charset, p.content) for p in message.parts if _is_worth(p)][: limits.ATTACHMENTS + 1]
-    )
+    """The parts that may hold an address besides those of the message itself; empty for most mail, which then costs nothing more.
+
+    Bodies that draw a code come first, pictures last: where there are too many, files go before pictures.
+    """
+    bodies = [Attachment("", p.content_type, p.charset, p.content, _place(p)) for p in message.parts if p.is_body and draws(p, message)]
+    parts = [p for p in message.parts if not p.is_body and p.content and _is_worth(p)]
+    parts.sort(key=_is_picture)
+    files = [Attachment(p.filename, p.content_type, p.charset, p.content) for p in parts[: limits.ATTACHMENTS + 1]]
+    return tuple(bodies + files)
+
+
+def _place(part: Part) -> str:
+    return "html" if part.content_type == "text/html" else "text"
+
+
+def _is_picture(part: Part) -> bool:
+    return part.content_type.startswith("image/") and not part.content_type.startswith(_DRAWN)
 
 
 def _is_worth(part: Part) -> bool:
-    if part.is_body or not part.content:
-        return False
     if part.content_type in {"text/plain", "text/html"} and not part.filename and part.disposition != "attachment":
         return False  # another form of the body
-    return part.content_type.startswith(_DRAWN) or not part.content_type.startswith(_SEEN_ELSEWHERE)
+    if not _is_picture(part):
+        return not part.content_type.startswith(_SEEN_ELSEWHERE)
+    size = picture_size(part.content)
+    return len(part.content) >= limits.PICTURE_BYTES and (size is None or large_enough(*size))
+
+
+def large_enough(width: int, height: int) -> bool:
+    """Whether a picture can hold a code, or half of one."""
+    return max(width, height) >= limits.PICTURE_SIDE and min(width, height) >= limits.PICTURE_SIDE // 2

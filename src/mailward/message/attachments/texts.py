@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from html import unescape
 from urllib.parse import unquote
@@ -15,9 +16,8 @@ from mailward.message.attachments.gathering import Gathering
 
 _SCRIPTED = re2.compile(r"""(?i)\b(atob|unescape|decodeURI(?:Component)?)\(\s{0,20}["'`]([^"'`]{8,})["'`]""")
 _SCRIPTED_COUNT = 20
-_NAMESPACES = ("http://www.w3.org/", "http://schemas.", "urn:")
-_FOLDED = re2.compile(r"\r?\n[ \t]")  # RFC 5545 3.1, RFC 6350 3.2
-_ESCAPED = re2.compile(r"\\([nN,;\\])")
+_FOLDED = re.compile(r"\r?\n[ \t]")  # RFC 5545 3.1, RFC 6350 3.2
+_ESCAPED = re.compile(r"\\([nN,;\\])")
 
 
 def plain(content: bytes, declared: str, where: str, gathered: Gathering) -> None:
@@ -45,8 +45,7 @@ def page(content: bytes, declared: str, where: str, gathered: Gathering) -> None
 def _source(source: str, where: str, gathered: Gathering) -> None:
     quoted = "\n".join(line for line in source.replace('"', "\n").replace("'", "\n").split("\n") if "://" in line)
     for piece in quoted.split("\n"):
-        if not piece.startswith(_NAMESPACES):
-            gathered.text(unescape(piece), where)
+        gathered.text(unescape(piece), where)
 
 
 def _unscripted(function: str, written: str) -> str:

@@ -70,5 +70,5 @@ def _href(written: str) -> str:
     except ValueError:  # refused by browsers too
         return ""
     except TypeError:  # lone surrogates, which a browser replaces
-        return _href(written.encode("utf-8", "replace").decode("utf-8"))
+        return _href(written.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     return str(parsed.href) if parsed.protocol in _OPENED else ""

@@ -12,5 +12,5 @@ class FoundUrl:
     url: str  # normalised: scheme http, https or ftp, host in lower-case A-labels
     written: str  # as it stood in the message
     text: str  # what stood on it, "" for none
-    found_in: str  # "subject", "text", "html" or "attachment:NAME"
+    found_in: str  # "subject", "text", "html" or "attachment:NAME"; with ":qr" behind it what a QR code there leads to
     unwrapped_from: str = ""  # the normalised wrapper this is the target of, "" for none

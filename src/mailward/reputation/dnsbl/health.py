@@ -86,17 +86,19 @@ async def probe(resolver: Resolver, entry: ListEntry, code: str = "") -> Finding
     known = catalogue().get(entry.zone)
     if known is not None and known.access_code and not code:
         return Finding(entry.zone, Fault.NO_ACCESS_CODE, "it answers only with an access code")
+    if entry.domains:
+        return await _examine(resolver, entry, code, question.domain_points(known.test if known is not None else "test"))
     v4, v6 = await asyncio.gather(*(_examine(resolver, entry, code, points) for points in (question.v4_points(), question.v6_points())))
     return msgspec.structs.replace(v4, v6=v6.fault is None)
 
 
 async def _examine(resolver: Resolver, entry: ListEntry, code: str, points: TestPoints) -> Finding:
-    """Look at the test points of one family."""
+    """Look at the test points of one kind."""
     asked = (points.listed, *points.clear)
-    responses = await asyncio.gather(*(resolver.ask(question.name(source, entry.zone, code)) for source in asked))
-    for source, response in zip(points.clear, responses[1:], strict=True):
+    responses = await asyncio.gather(*(resolver.ask(question.name(subject, entry.zone, code)) for subject in asked))
+    for subject, response in zip(points.clear, responses[1:], strict=True):
         if response.addresses:
-            return _not_clear(entry, str(source), response.addresses[0])
+            return _not_clear(entry, str(subject), response.addresses[0])
     failure = next((response.failure for response in responses if response.failure is not None), None)
     if failure is not None:
         return Finding(entry.zone, Fault.SILENT, failure)
@@ -108,11 +110,11 @@ async def _examine(resolver: Resolver, entry: ListEntry, code: str, points: Test
     return Finding(entry.zone)
 
 
-def _not_clear(entry: ListEntry, source: str, address: tuple[int, ...]) -> Finding:
+def _not_clear(entry: ListEntry, subject: str, address: tuple[int, ...]) -> Finding:
     if entry.counts(address):
-        return Finding(entry.zone, Fault.EVERYTHING, f"it lists {source}, which no list may list ({shown(address)})")
+        return Finding(entry.zone, Fault.EVERYTHING, f"it lists {subject}, which no list may list ({shown(address)})")
     fault = Fault.REFUSES if address[:3] == (127, 255, 255) else Fault.CODES
-    return Finding(entry.zone, fault, f"asked about {source}: {misread(address)}")
+    return Finding(entry.zone, fault, f"asked about {subject}: {misread(address)}")
 
 
 def judged(before: Health | None, found: Finding, now: float) -> Health:

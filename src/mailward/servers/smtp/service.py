@@ -80,9 +80,8 @@ class Service:
         """Judge a message, a long one beside the others. `known`: what was found out about the client already."""
         long = len(raw) > limits.THREAD_BYTES
         arrived = await self._beside(self.gateway.read, raw, envelope) if long else self.gateway.read(raw, envelope)
-        address = arrived.source.address
-        reputation = known if known is not None and known.address == address else await self.gateway.ask(address)
-        return await self._beside(self.gateway.conclude, arrived, reputation) if long else self.gateway.conclude(arrived, reputation)
+        answers = await self.gateway.answers(arrived, known)
+        return await self._beside(self.gateway.conclude, arrived, answers) if long else self.gateway.conclude(arrived, answers)
 
     async def _beside(self, work: Callable[..., Result], *given: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._judging, work, *given)

