@@ -79,6 +79,7 @@ def table(count: int) -> None:
         columns["key"][:ASKED] = [keying.key(text(Scope.HOST, place.host)) for place in places]
         columns["scope"] = np.where(np.arange(count) % 2, SCOPES[Scope.HOST], SCOPES[Scope.URL]).astype("<u1")
         columns["scope"][:ASKED] = SCOPES[Scope.HOST]
+        columns["scope"][-1] = SCOPES[Scope.DOMAIN]  # so that all domains above a host are asked about
         columns["kind"] += EntryKind.PHISHING.number
         columns["rating"] += 20
         write(folder / FEEDS_FILE, columns, keying.salt, ["feed"], [""], 1, time.time())
@@ -87,7 +88,6 @@ def table(count: int) -> None:
         size = (folder / FEEDS_FILE).stat().st_size
         print(f"\na table of {count:,} entries: {size / 1e6:.0f} MB on disk, {size / count:.1f} octets an entry")
         ask(folder, asked, places)
-        share(folder, places)
 
 
 def ask(folder: Path, asked: list[str], places: list[Place]) -> None:
@@ -99,10 +99,8 @@ def ask(folder: Path, asked: list[str], places: list[Place]) -> None:
     keying = Keying(b"salt of the test")
     print(f"for comparison: one keyed digest  {each(keying.key, ['h:www.example.com'] * 20_000):6.2f} us CPU")
     print(f"known host, its first look-up     {each(lambda place: knowledge.listed(place, now), places):6.2f} us CPU")
-    print(f"known host, again                 {each(lambda place: knowledge.listed(place, now), places[:5000]):6.2f} us CPU")
     strangers = [place for n in range(20_000) if (place := place_of(f"http://s{n}.stranger{n}.example/x")) is not None]
-    each(lambda place: knowledge.listed(place, now), strangers)  # the suffix list is asked once for each name
-    print(f"unknown host                      {each(lambda place: knowledge.listed(place, now), strangers):6.2f} us CPU")
+    print(f"unknown host, its suffix included {each(lambda place: knowledge.listed(place, now), strangers):6.2f} us CPU")
     rater = load(folder)
     print(f"rating of a known URL, first      {each(rater.rate, asked[:15_000]):6.2f} us CPU (reading it and its suffix included)")
     print(f"rating of a known URL, remembered {each(rater.rate, asked[:15_000]):6.2f} us CPU")
@@ -118,15 +116,6 @@ def each(ask: Callable[[Any], object], items: list[Any], batch: int = 1000) -> f
             ask(item)
         best = min(best, (time.process_time_ns() - started) / len(part) / 1e3)
     return best
-
-
-def share(folder: Path, places: list[Place]) -> None:
-    """What a table costs processes that look it up: proportional set size, which counts shared pages once."""
-    knowledge = UrlKnowledge(folder)
-    before = pss()
-    for place in places:
-        knowledge.listed(place, 0.0)
-    print(f"{pss() - before:.0f} MB of it in memory for one process after {len(places):,} look-ups (shared between all that look)")
 
 
 def pss() -> float:

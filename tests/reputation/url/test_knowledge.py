@@ -211,7 +211,7 @@ def test_what_somebody_means_who_names_no_scope() -> None:
     assert usual_scope("a.example/x") is Scope.URL
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}\n", b"not a table", b'{"format":"mailward-urls-1"}\n'])
+@pytest.mark.parametrize("damage", [b"", b"{}\n", b"not a table", b'{"format":"mailward-urls-2"}\n'])
 def test_a_damaged_table_costs_its_entries_only(here: Here, damage: bytes) -> None:
     """It is logged, the one before stays, and it is written anew."""
     here.say("a.example", 10)
@@ -224,7 +224,7 @@ def test_a_damaged_table_costs_its_entries_only(here: Here, damage: bytes) -> No
     assert knowledge.rated(place, time.time()) is not None
     with pytest.raises(SnapshotError, match="cannot be used"):
         UrlTable.open(here.snapshots / OWN_FILE)
-    here.say("b.example", 10)
+    assert UrlDatabase(here.database.folder.parent, here.snapshots).publish_if_due(time.time())
     assert here.rater.rate("http://a.example/").rating == 10
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from mailward.reputation.address import source
@@ -45,15 +46,15 @@ class UrlKnowledge:
 
     def rated(self, place: Place, now: float) -> Entry | None:
         """What a person here said."""
-        return self._most_exact(self.own, place, () if place.is_address else far_above(place.host), now)
+        return self._most_exact(self.own, place, far_above, now)
 
     def observed(self, place: Place, now: float) -> Entry | None:
         """What evidence says."""
-        return self._most_exact(self.evidence, place, () if place.is_address else above(place.host), now)
+        return self._most_exact(self.evidence, place, above, now)
 
     def listed(self, place: Place, now: float) -> Entry | None:
         """What feeds say."""
-        return self._most_exact(self.feeds, place, () if place.is_address else above(place.host), now)
+        return self._most_exact(self.feeds, place, above, now)
 
     def standing(self, place: Place, now: float) -> Listing | None:
         """What our own address databases say of a host that is an address."""
@@ -79,10 +80,10 @@ class UrlKnowledge:
         since = self.life.origins[0] if self.life.origins else ""
         if not since.isdecimal() or now < int(since) + SETTLED_DAYS * DAY:
             return None
-        row = self.life.row(keying.key(DOMAIN + place.domain))
-        return max(0, int(now) // DAY - self.life.value(row, "since") // DAY) if row >= 0 else 0
+        found = self.life.find(keying.key(DOMAIN + place.domain), now)
+        return max(0, int(now) // DAY - found.since // DAY) if found is not None else 0
 
-    def _most_exact(self, table: UrlTable, place: Place, domains: tuple[str, ...], now: float) -> Entry | None:
+    def _most_exact(self, table: UrlTable, place: Place, domains: Callable[[str], tuple[str, ...]], now: float) -> Entry | None:
         keying = self._keyings.get(table.salt)
         if keying is None:
             return None
@@ -96,7 +97,9 @@ class UrlKnowledge:
                     return found
         if table.has_hosts and (found := find(key(HOST + place.host), now)) is not None:
             return found
-        for name in domains if table.has_domains else ():
+        if place.is_address or not table.has_domains:
+            return None
+        for name in domains(place.host):  # the last, because the suffix list costs more than all before
             if (found := find(key(DOMAIN + name), now)) is not None:
                 return found
         return None

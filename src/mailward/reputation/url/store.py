@@ -80,6 +80,8 @@ class UrlDatabase:
         self._ratings = OwnRatings(self._folder / "ratings.jsonl")
         self._note = self._folder / "published.json"
         self._snapshots = snapshots
+        self._tables = {file: UrlTable(snapshots / file) for file in (OWN_FILE, FEEDS_FILE, POPULAR_FILE)}
+        self._unreadable: set[str] = set()
 
     @property
     def folder(self) -> Path:
@@ -193,18 +195,23 @@ class UrlDatabase:
 
     def _due(self, now: float) -> list[str]:
         published, due = self._published(), []
-        for file in (OWN_FILE, FEEDS_FILE, POPULAR_FILE):
+        for file, table in self._tables.items():
+            try:
+                table.follow(force=True)
+            except SnapshotError:  # damaged, or written by another version; told once
+                self._unreadable.add(file)
             inputs = self._inputs(file)
             if not inputs and not (self._snapshots / file).exists():
                 continue  # nothing to tell, nothing told
             ended = 0 < published.next.get(file, 0) <= now
-            if ended or not (self._snapshots / file).exists() or published.inputs.get(file, "") != inputs:
+            if ended or file in self._unreadable or not (self._snapshots / file).exists() or published.inputs.get(file, "") != inputs:
                 due.append(file)
         return due
 
     def _publish(self, file: str, now: float) -> None:
         inputs = self._inputs(file)
         end = self._publish_own(now) if file == OWN_FILE else self._publish_feeds(file, now)
+        self._unreadable.discard(file)
         published = self._published()
         note = _Published({**published.inputs, file: inputs}, {**published.next, file: end})
         draft = self._note.with_suffix(".tmp")

@@ -7,6 +7,7 @@ Five million entries take 150 MB of a file that all processes share. A look-up b
 from __future__ import annotations
 
 import mmap
+import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,11 +34,14 @@ COLUMNS = {
     "count": "<u4",
     "text": "<u4",  # counts into `texts`, 0 is ""
 }
+_FIELDS = ("since", "until", "count", "text", "origin", "scope", "rating", "kind")  # of a record: what one look-up reads lies together
+_PACKED = np.dtype([(name, COLUMNS[name]) for name in _FIELDS])
+_RECORD = struct.Struct("<IIIIHBBB")
 SCOPES = {scope: number for number, scope in enumerate(Scope)}
 _BY_NUMBER = list(Scope)
 _INDEX_BITS = 16
 _SHIFT = 64 - _INDEX_BITS
-_FORMAT = "mailward-urls-1"
+_FORMAT = "mailward-urls-2"
 
 
 class _Header(msgspec.Struct):
@@ -73,16 +77,18 @@ def write(
         order = order[np.concatenate([[True], keys[1:] != keys[:-1]])]
     keys = key[order]
     index = np.searchsorted(keys >> np.uint64(_SHIFT), np.arange((1 << _INDEX_BITS) + 1, dtype=np.uint64)).astype("<u4")
+    records = np.empty(len(order), _PACKED)
+    for name in _FIELDS:
+        records[name] = columns[name][order]
+    contents = {"key": keys, "record": records.view(np.uint8), "index": index}
     placed: dict[str, Column] = {}
     offset = 0
-    for name, dtype in COLUMNS.items():
-        placed[name], offset = mapped.place(offset, len(order), dtype)
-    placed["index"], offset = mapped.place(offset, len(index), "<u4")
+    for name, dtype in (("key", "<u8"), ("record", "<u1"), ("index", "<u4")):
+        placed[name], offset = mapped.place(offset, len(contents[name]), dtype)
     scopes = int(np.bitwise_or.reduce(1 << columns["scope"].astype(np.uint8))) if len(order) else 0
     ordered = [names[row] for row in order] if names else []
     header = _Header(_FORMAT, serial, made, salt.hex(), scopes, list(origins), list(texts), ordered, placed)
-    filled = ((placed[name], columns[name][order]) for name in COLUMNS)
-    mapped.write(path, header, (*filled, (placed["index"], index)), offset)
+    mapped.write(path, header, ((placed[name], values) for name, values in contents.items()), offset)
 
 
 def empty_columns() -> dict[str, npt.NDArray[Any]]:
@@ -98,21 +104,18 @@ class UrlTable(Mapped):
         self.origins: list[str] = []
         self.texts: list[str] = []
         self.names: list[str] = []
-        self.arrays = empty_columns()
-        self._views = {name: array.data for name, array in self.arrays.items()}
+        self._keys, self._records = np.empty(0, "<u8").data, memoryview(b"")
         self._index: memoryview | None = None
 
     def _take(self, header: bytes, data: mmap.mmap, base: int) -> None:
         read = msgspec.json.decode(header, type=_Header)
         if read.format != _FORMAT:
             raise ValueError(f"its format is {read.format[:40]!r}")
-        arrays = {name: mapped.mapped(data, base, read.columns[name]) for name in COLUMNS}
-        index = mapped.mapped(data, base, read.columns["index"])
-        if len(index) != (1 << _INDEX_BITS) + 1 or len({len(array) for array in arrays.values()}) != 1 or index[-1] > len(arrays["key"]):
+        keys, records, index = (mapped.mapped(data, base, read.columns[name]) for name in ("key", "record", "index"))
+        if len(index) != (1 << _INDEX_BITS) + 1 or len(records) != len(keys) * _RECORD.size or index[-1] > len(keys):
             raise ValueError("its columns do not belong together")
         self.salt = bytes.fromhex(read.salt)
-        self.arrays, self._index = arrays, index.data
-        self._views = {name: array.data for name, array in arrays.items()}
+        self._keys, self._records, self._index = keys.data, records.data, index.data
         self.serial, self.made = read.serial, read.made
         self._scopes(read.scopes)
         self.origins, self.texts, self.names = read.origins, read.texts, read.names
@@ -122,14 +125,14 @@ class UrlTable(Mapped):
         self.has_urls, self.has_paths, self.has_hosts, self.has_domains = (bool(bits >> SCOPES[scope] & 1) for scope in Scope)
 
     def __len__(self) -> int:
-        return len(self.arrays["key"])
+        return len(self._keys)
 
     def row(self, key: int) -> int:
         """The row of a key, -1 where there is none."""
         index = self._index
         if index is None:
             return -1
-        keys, slot = self._views["key"], key >> _SHIFT
+        keys, slot = self._keys, key >> _SHIFT
         end = index[slot + 1]
         row = bisect_left(keys, key, index[slot], end)
         return row if row < end and keys[row] == key else -1
@@ -141,26 +144,20 @@ class UrlTable(Mapped):
 
     def entry(self, row: int, now: float) -> Entry | None:
         """The entry of a row, None when its time is over."""
-        views = self._views
-        until = views["until"][row]
+        since, until, count, text, origin, scope, rating, kind = _RECORD.unpack_from(self._records, row * _RECORD.size)
         if until and until <= now:
             return None
-        text, origin = views["text"][row], views["origin"][row]
         return Entry(
-            _BY_NUMBER[views["scope"][row]],
-            views["rating"][row],
-            KINDS[views["kind"][row]],
+            _BY_NUMBER[scope],
+            rating,
+            KINDS[kind],
             self.origins[origin] if origin < len(self.origins) else "",
-            views["since"][row],
+            since,
             until,
             self.texts[text] if text < len(self.texts) else "",
             self.names[row] if row < len(self.names) else "",
-            views["count"][row],
+            count,
         )
-
-    def value(self, row: int, column: str) -> int:
-        """One number of a row."""
-        return int(self._views[column][row])
 
     def entries(self, now: float) -> Iterator[Entry]:
         """Every entry that holds now."""

@@ -158,12 +158,14 @@ class UrlZone:
     def _tree(self) -> Iterator[str]:
         """Every name that an entry is about, and every name above it."""
         for table in self._tables:
-            for row, name in enumerate(table.names):
-                scope = list(Scope)[table.value(row, "scope")]
-                if scope not in (Scope.HOST, Scope.DOMAIN) or not name.isascii():
+            for entry in table.entries(0.0):
+                name = entry.name
+                if entry.scope not in (Scope.HOST, Scope.DOMAIN) or not name.isascii():
                     continue
                 owner = _reversed(name)
-                for each in (owner, f"www.{name}") if scope is Scope.HOST and owner == name and bare(f"www.{name}") == name else (owner,):
+                for each in (
+                    (owner, f"www.{name}") if entry.scope is Scope.HOST and owner == name and bare(f"www.{name}") == name else (owner,)
+                ):
                     while each:
                         yield each
                         each = each.partition(".")[2]
