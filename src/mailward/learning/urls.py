@@ -243,9 +243,9 @@ def told_levels(thresholds: dict[str, float], bad: Scores, good: dict[str, Score
 def write(model: UrlModel, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "weights.npy", model.weights)
-    trees = model.trees
-    for part, table in (("features", trees.features), ("limits", trees.limits), ("values", trees.values)):
-        np.save(folder / f"tree_{part}.npy", table.reshape(len(trees.inner), -1).astype(np.int16 if part == "features" else np.float32))
+    for part in ("features", "limits", "values"):
+        table = getattr(model.trees, part)
+        np.save(folder / f"tree_{part}.npy", table.astype(np.int16) if part == "features" else table)
     (folder / "settings.json").write_bytes(msgspec.json.encode(model.settings) + b"\n")
 
 

@@ -15,14 +15,24 @@ _LOCKED_POWERPOINT = (0xF3D1C4DF).to_bytes(4, "little")  # headerToken, at octet
 _HOLDERS = {"package", "contents", "data", "pictures", "workbook"}  # streams that are files, or hold them
 _PROPERTY = "__substg1.0_"  # MS-OXMSG 2.2.1: then four digits of the property and four of its type
 _SUBJECT, _BODY, _HTML, _FILE, _LONG_NAME, _NAME = "0037", "1000", "1013", "37010102", "3707", "3704"
+_SECTORS = {(b"\x09\x00", b"\x06\x00"), (b"\x0c\x00", b"\x06\x00")}  # powers of two of the sizes MS-CFB 2.2 allows
 
 Entry = tuple[str, bytes]
 
 
 def look(content: bytes, where: str, gathered: Gathering) -> Iterator[Entry]:
     """Read a compound file; gives the files within it. Raises OSError and olefile's errors for damaged ones."""
+    if (content[30:32], content[32:34]) not in _SECTORS:
+        gathered.note("damaged", "An Office document is damaged; it was not looked into.")
+        return
     with olefile.OleFileIO(BytesIO(content)) as compound:
-        names = compound.listdir()
+        if compound.root.size > len(content):  # all small streams stand in it: it would be read in a loop
+            gathered.note("damaged", "An Office document is damaged; it was not looked into.")
+            return
+        listed = compound.listdir()
+        names = [name for name in listed if compound.get_size(name) <= len(content)]
+        if len(names) < len(listed):
+            gathered.note("damaged", "An Office document is damaged; parts of it were left out.")
         if len(names) > limits.STREAMS:
             gathered.note("entries", f"A document has more than {limits.STREAMS} streams; the rest was left out.")
         streams: dict[tuple[str, ...], bytes] = {}

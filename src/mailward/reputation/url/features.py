@@ -175,13 +175,13 @@ def brands_in(name: Name) -> Brands:
         if len(word) >= BRAND_LETTERS and word != main and known(f"{word}.com") & _NAMES:
             first = first or word
             places = ["word", "below"] if word in labels[:-1] else ["word"]
-    if within := _well_known().search(main.replace("-", "")):
-        if within[0] != main.replace("-", ""):
+    compact = main.replace("-", "")
+    if anywhere := _well_known().search(name.chosen.replace("-", "")):
+        within = _well_known().search(compact)
+        if within and within[0] != compact:
             places.append("inside")
-        first = within[0]
-    if anywhere := within or _well_known().search(name.chosen.replace("-", "")):
         places.append("anywhere")
-        first = anywhere[0]
+        first = (within or anywhere)[0]
     return Brands(first, tuple(places))
 
 
@@ -230,7 +230,7 @@ def _pieces(text: str, salt: int, size: int) -> Buckets:
     starts, ends, inverse = _runs(len(octets))
     sums = np.zeros(len(octets) + 1, np.uint64)
     np.cumsum((octets + np.uint64(1 + salt)) * _POWERS[: len(octets)], out=sums[1:])
-    mixed = (sums[ends] - sums[starts]) * inverse
+    mixed = (sums.take(ends) - sums.take(starts)) * inverse
     return ((mixed ^ (mixed >> _SHIFT)) & np.uint64(size - 1)).view(np.int64)
 
 

@@ -79,25 +79,22 @@ class UrlModel:
         return Look(name, found, seen, self.trees.score(seen))
 
     def _learned(self, name: Name, path: str, found: Brands) -> tuple[float, ...]:
+        """What the linear models say of host and path, and what training saw of the suffix: the first LEARNED facts."""
         settings = self.settings
-        host = (
-            _sum(self.weights, host_pieces(name)) + settings.host_bias,
-            MARK * _sum_marks(self.weights, STARTS[1], host_marks(name, found)),
-        )
+        pieces, marks = host_pieces(name), host_marks(name, found)
+        parts = self._sums(pieces, np.array(marks, np.int64) + STARTS[1])
+        host = parts[0] / sqrt(len(pieces) or 1) + settings.host_bias, MARK * parts[1]
         suffix = settings.suffixes.get(name.suffix, settings.stranger)
         if not path:
             return *host, 0.0, 0.0, *suffix
-        pieces = _sum(self.weights[STARTS[2] : STARTS[3]], path_pieces(path)) + settings.path_bias
-        return *host, pieces, MARK * _sum_marks(self.weights, STARTS[3], path_marks(path)), *suffix
+        pieces, marks = path_pieces(path), path_marks(path)
+        parts = self._sums(pieces + STARTS[2], np.array(marks, np.int64) + STARTS[3])
+        return *host, parts[0] / sqrt(len(pieces) or 1) + settings.path_bias, MARK * parts[1], *suffix
 
-
-def _sum(weights: npt.NDArray[np.float16], buckets: Buckets) -> float:
-    """Divided by the root of their number, so that long names are not louder than short ones."""
-    return float(np.add.reduce(weights.take(buckets), dtype=np.float64)) / sqrt(max(1, len(buckets)))
-
-
-def _sum_marks(weights: npt.NDArray[np.float16], start: int, marks: list[int]) -> float:
-    return float(np.add.reduce(weights.take([start + mark for mark in marks]), dtype=np.float64))
+    def _sums(self, pieces: Buckets, marks: Buckets) -> tuple[float, float]:
+        """Of the weights of pieces and of marks, in one go."""
+        found = self.weights.take(np.concatenate((pieces, marks)))
+        return float(np.add.reduce(found[: len(pieces)], dtype=np.float64)), float(np.add.reduce(found[len(pieces) :], dtype=np.float64))
 
 
 def reasons(look: Look) -> Iterator[str]:
@@ -127,7 +124,7 @@ def reasons(look: Look) -> Iterator[str]:
 def load(folder: Path | None = None) -> UrlModel:
     """The packaged model, or one from a folder. Raises OSError, ValueError or msgspec.MsgspecError where it cannot be read."""
     folder = folder or Path(str(DATA / FOLDER))
-    weights = np.load(folder / "weights.npy", mmap_mode="r")
+    weights = np.load(folder / "weights.npy", mmap_mode="r").view(np.ndarray)  # still mapped; np.memmap itself makes each step dearer
     if weights.shape != (sum(BLOCKS),):
         raise ValueError(f"{folder / 'weights.npy'} does not belong to this version")
     settings = msgspec.json.decode((folder / "settings.json").read_bytes(), type=Settings)
