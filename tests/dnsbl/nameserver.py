@@ -11,7 +11,11 @@ from contextlib import contextmanager
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdata
 import dns.rrset
+
+# dnspython loads the code of a record type when it first meets one, and takes a load that failed (two threads at once) for a type without code, for ever
+dns.rdata.load_all_types(disable_dynamic_load=False)
 
 Answer = tuple[float, bytes | None]  # seconds until it is sent; None: never
 Behaviour = Callable[[dns.message.Message, bool], Answer]  # the question, whether it came by TCP
