@@ -314,3 +314,64 @@ def layer(wordings: Wordings, left_out: frozenset[int]) -> Layer:
     ham = np.concatenate(wanted)
     medium = calibrated((data @ point + bias)[ham], [each.entry.source for each, good in zip(examples, ham, strict=True) if good])
     return Layer(facts, point, bias + MEDIUM - medium)
+
+
+# Measuring
+
+
+def shares(scores: Floats) -> dict[str, Any]:
+    """At or above the levels: count, of how many, share, 95 % interval."""
+    result = {}
+    for level, limit in LEVELS.items():
+        count = int((scores >= limit).sum())
+        result[level] = {"count": count, "of": int(scores.size), "share": count / max(1, scores.size), "interval": wilson(count, int(scores.size))}
+    return result
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def measure(examples: Sequence[Example], labels: dict[str, str], say: Say) -> dict[str, Any]:
+    """Recall on the newer positives by a model of the older ones, and each fold of negatives by a model of the other folds."""
+    older, newer = split(examples)
+    train = [each for each in examples if not each.phishing] + older
+    wordings = Wordings(train, say)
+    whole = layer(wordings, frozenset())
+    found = whole.scores(newer, said(wordings.fit(frozenset()), matrix(newer)))
+    result: dict[str, Any] = {"older": len(older), "newer": shares(found)}
+    if labels:
+        names = [labels.get(digest(each.entry.path), "") for each in newer]
+        result["labelled"] = {
+            kind: shares(found[[name == kind for name in names]]) for kind in sorted(set(names) - {""})
+        }
+    result["sources"] = {}
+    for fold in range(FOLDS):
+        part = np.flatnonzero(wordings.folds == fold)
+        scores = layer(wordings, frozenset({fold})).scores([train[index] for index in part], wordings.scores(frozenset({fold}))[part])
+        for source in sorted({train[index].entry.source for index in part}):
+            for label in ("ham", "bounce", "spam", "phish"):
+                own = np.array([train[i].entry.source == source and train[i].entry.label == label for i in part])
+                if own.any():
+                    result["sources"][f"{source} {label}"] = shares(scores[own])
+    wanted = [(name, values) for name, values in result["sources"].items() if name.endswith((" ham", " bounce"))]
+    for level in LEVELS:
+        count, of = (sum(values[level][key] for name, values in wanted if not name.startswith("synthetic")) for key in ("count", "of"))
+        result[f"wanted {level}"] = {"count": count, "of": of, "share": count / of, "interval": wilson(count, of)}
+    return result
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as lines of text."""
+    rows = [("newer phishing_pot", result["newer"])]
+    rows += [(f"of these labelled {kind}", values) for kind, values in result.get("labelled", {}).items()]
+    rows += list(result["sources"].items())
+    lines = [f"{'':34}{'messages':>9}   high   medium (95 %)              low"]
+    for name, values in rows:
+        low, high = values["medium"]["interval"]
+        medium = f"{values['medium']['share']:.2%} ({values['medium']['count']}; {low:.2%} to {high:.2%})"
+        lines.append(f"{name:34}{values['medium']['of']:9,}   {values['high']['share']:.2%}  {medium:32}  {values['low']['share']:.2%}")
+    for level in LEVELS:
+        all_of = result[f"wanted {level}"]
+        lines.append(f"wanted mail but synthetic_ham at {level}: {all_of['count']} of {all_of['of']:,} ({all_of['share']:.3%}, 95 %: {all_of['interval'][0]:.3%} to {all_of['interval'][1]:.3%})")
+    return "\n".join(lines)
