@@ -1,0 +1,1 @@
+"""What a message pretends to be. Pure: values in, values out."""

@@ -1,0 +1,5 @@
+"""What comes with the package: brands and confusable characters."""
+
+from importlib import resources
+
+DATA = resources.files("mailward.phishing") / "data"
