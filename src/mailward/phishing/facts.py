@@ -15,11 +15,14 @@ import re2
 from mailward.auth import Outcome
 from mailward.content.links import Links
 from mailward.content.mail import Mail
+from mailward.message import invisible
 from mailward.message.urls import FoundUrl
-from mailward.phishing.claims import OFTEN, brands_in, brands_of_text, owner_of, owns
+from mailward.phishing.brands import Brand, table
+from mailward.phishing.claims import OFTEN, brands_in, brands_of_text
+from mailward.phishing.lookalikes import lookalike
 from mailward.phishing.lures import lures
 from mailward.phishing.pages import attached, look_at_pages
-from mailward.reputation.knowledge import Brand, Known, brand_in_domain, known_host, registrable
+from mailward.reputation.knowledge import Known, known_host, registrable
 
 Facts = Iterator[tuple[str, float, str]]  # name, strength, words for the sentence
 
@@ -30,7 +33,7 @@ MAX_WORDS = 60  # characters of a detail in a sentence
 _SHARED = Known.HOSTING | Known.DYNAMIC | Known.SHORTENER
 _FREE = Known.FREEMAIL | Known.DISPOSABLE
 # Social networks and shops whose buttons stand under everybody's mail: named in a text, they claim nothing.
-_EVERYWHERE = frozenset("facebook instagram twitter linkedin whatsapp google apple telegram visa mastercard".split())
+_EVERYWHERE = frozenset("Facebook|Instagram|Twitter|X|LinkedIn|WhatsApp|Google|Apple|Telegram|Visa|Mastercard|YouTube|Meta|TikTok|Pinterest|Google Play".split("|"))
 _ROLES = re.compile(
     r"\b(?:support|help ?desk|service ?desk|admin(?:istrator|istration)?|security|it (?:team|dept|department|service|support)|mail ?(?:server|box|delivery|admin|team)|"
     r"web ?mail|e-?mail (?:team|admin|service|server|security)|server|account(?:s| team)?|billing|payroll|human resources|hr|notification|verification|post ?master|"
@@ -49,7 +52,7 @@ def clip(text: str) -> str:
 def facts(mail: Mail, links: Links, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> dict[str, tuple[float, str]]:
     """Every fact that holds, by name."""
     found: dict[str, tuple[float, str]] = {}
-    for source in (brands_claimed(mail, links, urls), identity(mail), targets(mail, urls, ratings), pages(mail), asked_for(mail)):
+    for source in (brands_claimed(mail, links), identity(mail), targets(mail, urls, ratings), pages(mail), asked_for(mail)):
         for name, value, words in source:
             if value > 0:
                 found[name] = (min(1.0, value), words)
@@ -63,28 +66,27 @@ def known_sender(mail: Mail) -> bool:
 
 def _truly(brand: Brand, mail: Mail) -> bool:
     """Whether the brand's own domain stands behind the message: as its From, or as who signed it."""
-    return owns(brand, mail.site) or any(owns(brand, registrable(domain)) for domain in mail.auth.dkim_domains[:5])
+    own = table().is_true
+    return own(brand, mail.site) or any(own(brand, domain) for domain in mail.auth.dkim_domains[:5])
 
 
-def brands_claimed(mail: Mail, links: Links, urls: Sequence[FoundUrl]) -> Facts:
+def brands_claimed(mail: Mail, links: Links) -> Facts:
     """Brands whose name is used by somebody who is not that brand."""
-    message = mail.message
+    message, free = mail.message, bool(mail.site_known & _FREE)
     display = " ".join(address.display for address in message.from_[:3] if address.display)[:MAX_LINE]
-    own = owner_of(mail.site) if mail.site else None
-    if own is not None:
+    own = table().of_domain(mail.site) if mail.site else None
+    if own is not None and table().is_true(own, mail.site):
         yield "brand:own", float(mail.proven is True), own.name
-        yield "brand:spoofed", float(mail.proven is False and bool(mail.auth.source) and mail.auth.dmarc is not Outcome.NONE), own.name
+        yield "brand:spoofed", float(mail.proven is False and bool(mail.auth.source)), own.name
     weight = 0.4 if known_sender(mail) else 1.0
     named = [brand for brand in brands_in(display) if not _truly(brand, mail)]
     if named:
         yield "brand:in-name", 1.0, named[0].name
-        yield "brand:freemail", float(bool(mail.site_known & _FREE)), named[0].name
+        yield "brand:freemail", float(free), named[0].name
     in_subject = [brand for brand in brands_in(message.subject[:MAX_LINE]) if not _truly(brand, mail)]
     if in_subject:
         yield "brand:in-subject", weight, in_subject[0].name
     text = [each for each in brands_of_text(message.text) if not _truly(each.brand, mail)]
-    sites = {registrable(host) for host in links.hosts}
-    top = None
     for each in text:
         everywhere = each.brand.name in _EVERYWHERE
         if each.head and not everywhere:
@@ -93,31 +95,45 @@ def brands_claimed(mail: Mail, links: Links, urls: Sequence[FoundUrl]) -> Facts:
             yield "brand:named-often", weight, each.brand.name
         if each.owner:
             yield "brand:copyright", weight, each.brand.name
-        if top is None or each.times > top.times:
-            top = each
     claimed = named or in_subject or [each.brand for each in text if each.owner or (each.times >= OFTEN and each.head)]
-    if claimed and sites:
-        away = not any(owns(brand, site) for brand in claimed for site in sites)
-        yield "brand:links-elsewhere", weight * away, claimed[0].name
-        yield "brand:links-mixed", weight * (not away and any(not owns(claimed[0], site) for site in sites)), claimed[0].name
-    local = mail.sender.local[:MAX_LINE]
-    in_local = [brand for brand in brands_in(local.replace("-", " ").replace("_", " ")) if not _truly(brand, mail)]
+    if claimed:
+        yield "brand:from-freemail", float(free), claimed[0].name
+        sites = {registrable(host) for host in links.hosts}
+        true = [site for site in sites if any(table().is_true(brand, site) for brand in claimed)]
+        yield "brand:links-elsewhere", weight * bool(sites and not true), claimed[0].name
+        yield "brand:links-mixed", weight * bool(true and len(sites) > len(true)), claimed[0].name
+    in_local = [brand for brand in brands_in(_SEPARATORS.sub(" ", mail.sender.local[:MAX_LINE])) if not _truly(brand, mail)]
     if in_local:
         yield "brand:in-address", 1.0, in_local[0].name
-    if mail.site and not mail.site_known & Known.POPULAR and brand_in_domain(mail.sender.domain):
-        yield "brand:in-from-domain", 1.0, clip(mail.sender.domain)
-    for host in links.hosts[:20]:
-        if not known_host(host) & Known.POPULAR and brand_in_domain(host):
-            yield "brand:in-link-host", 1.0, clip(host)
-            break
-    if claimed and (freemail := bool(mail.site_known & _FREE)):
-        yield "brand:from-freemail", float(freemail), claimed[0].name
+    yield from _looks_like(mail, links)
+
+
+_SEPARATORS = re.compile(r"[-_.+\d]+")
+
+
+def _looks_like(mail: Mail, links: Links) -> Facts:
+    """Hosts that pass for those of a brand."""
+    for name, domain in (("from", mail.sender.domain), ("reply-to", mail.message.reply_to[0].domain if mail.message.reply_to else "")):
+        found = lookalike(domain) if domain and (name == "from" or domain != mail.sender.domain) else None
+        if found is not None:
+            yield f"lookalike:{name}", 1.0 if found.sure else 0.5, f"{clip(domain)} ({found.brand})"
+    best = 0.0
+    for host in links.hosts[:MAX_HOSTS]:
+        found = lookalike(host)
+        if found is not None and (strength := 1.0 if found.sure else 0.5) > best:
+            best = strength
+            yield "lookalike:link", strength, f"{clip(host)} ({found.brand})"
+
+
+MAX_HOSTS = 20  # link hosts compared with those of brands
 
 
 def identity(mail: Mail) -> Facts:
     """Who it says it is from."""
     message = mail.message
     display = unicodedata.normalize("NFKC", " ".join(a.display for a in message.from_[:1])[:MAX_LINE]).lower()
+    hidden = sum(invisible.strip(line[:MAX_LINE])[1] for line in (display, message.subject) if not line.isascii())
+    yield "identity:hidden-characters", hidden / 2, ""
     role = _ROLES.search(display)
     known = known_sender(mail)
     if role and not known:
