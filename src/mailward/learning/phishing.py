@@ -52,6 +52,8 @@ WORDING_C = 3.0  # inverse strength of the wording's regularisation
 PULL = 1.0  # how strongly fact weights are held to their priors
 HAM_WEIGHT = 3.0  # a wanted mail lost is worse than a phishing mail delivered
 SHARE = 0.001  # of wanted mail at Medium: the target
+LEAST, LEAST_WANTED = 0.4, 0.8  # shares of the prior that a weight keeps, for facts against and for a sender
+MOST_WORDING = 1.15  # times the prior that wording is trusted at most
 MEDIUM = 5.0
 LEVELS = {"high": 4.0, "medium": MEDIUM, "low": 8.0}
 WORDING_PRIORS = np.array([1.0, 0.9, 0.5, 1.0, 0.8, 0.3, 1.0, 0.7, 0.25, 1.0, 1.0, 1.2])  # by form and standing; then against, by standing
@@ -223,8 +225,9 @@ class Facts:
         self.signs = np.array([told[name].sign for name in self.names])
         priors = np.array([told[name].prior for name in self.names])
         self.start = np.concatenate((priors, WORDING_PRIORS))
-        self.low = np.concatenate((0.25 * priors, 0.3 * WORDING_PRIORS))
-        self.high = np.concatenate((2.0 * priors + 0.3, 2.0 * WORDING_PRIORS))
+        wanted = self.signs < 0  # what speaks for a sender is known better than the little modern wanted mail at hand can tell
+        self.low = np.concatenate((np.where(wanted, LEAST_WANTED, LEAST) * priors, 0.3 * WORDING_PRIORS))
+        self.high = np.concatenate((1.6 * priors + 0.2, MOST_WORDING * WORDING_PRIORS))
         self.scale = np.concatenate((np.maximum(priors, 0.3), WORDING_PRIORS))
 
     def matrix(self, examples: Sequence[Example], wording: Floats) -> Floats:

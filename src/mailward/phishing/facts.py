@@ -18,7 +18,7 @@ from mailward.content.mail import Mail
 from mailward.message import invisible
 from mailward.message.urls import FoundUrl
 from mailward.phishing.brands import Brand, table
-from mailward.phishing.claims import OFTEN, brands_in, brands_of_text
+from mailward.phishing.claims import OFTEN, SHORT, brands_in, brands_of_text
 from mailward.phishing.lookalikes import lookalike
 from mailward.phishing.lures import lures
 from mailward.phishing.pages import attached, look_at_pages
@@ -77,7 +77,8 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
     own = table().of_domain(mail.site) if mail.site else None
     if own is not None and table().is_true(own, mail.site):
         yield "brand:own", float(mail.proven is True), own.name
-        yield "brand:spoofed", float(mail.proven is False and bool(mail.auth.source)), own.name
+        forged = mail.auth.dmarc is Outcome.FAIL or (mail.auth.spf is Outcome.FAIL and not mail.auth.dkim_domains)
+        yield "brand:spoofed", float(mail.proven is False and forged and not mail.auth.vouched and not mail.site_known & Known.PLATFORM), own.name
     weight = 0.4 if known_sender(mail) else 1.0
     named = [brand for brand in brands_in(display) if not _truly(brand, mail)]
     if named:
@@ -102,7 +103,7 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
         true = [site for site in sites if any(table().is_true(brand, site) for brand in claimed)]
         yield "brand:links-elsewhere", weight * bool(sites and not true), claimed[0].name
         yield "brand:links-mixed", weight * bool(true and len(sites) > len(true)), claimed[0].name
-    in_local = [brand for brand in brands_in(_SEPARATORS.sub(" ", mail.sender.local[:MAX_LINE])) if not _truly(brand, mail)]
+    in_local = [brand for brand in brands_in(_SEPARATORS.sub(" ", mail.sender.local[:MAX_LINE])) if not _truly(brand, mail) and len(brand.name) > SHORT]
     if in_local:
         yield "brand:in-address", 1.0, in_local[0].name
     yield from _looks_like(mail, links)
@@ -125,6 +126,7 @@ def _looks_like(mail: Mail, links: Links) -> Facts:
             yield "lookalike:link", strength, f"{clip(host)} ({found.brand})"
 
 
+_WHOLE_ADDRESS = re.compile(r"^/?[\w.+-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+$")
 MAX_HOSTS = 20  # link hosts compared with those of brands
 
 
@@ -136,7 +138,8 @@ def identity(mail: Mail) -> Facts:
     yield "identity:hidden-characters", hidden / 2, ""
     role = _ROLES.search(display)
     known = known_sender(mail)
-    if role and not known:
+    label = mail.site.partition(".")[0]
+    if role and not known and not (mail.proven and len(label) > 2 and label.replace("-", "") in display.replace(" ", "")):
         yield "identity:role", 1.0 if mail.site_known & (_FREE | _SHARED) or mail.proven is not True else 0.5, role.group()
     yield "identity:shared-domain", float(bool(mail.site_known & _SHARED) or bool(known_host(mail.sender.domain) & _SHARED)), clip(mail.sender.domain)
     recipient = message.to[0] if message.to and message.to[0].domain else None
@@ -167,7 +170,7 @@ def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Fac
         if found.found_in.endswith(":qr"):
             yield "links:qr", 1.0, clip(found.found_in.removesuffix(":qr"))
         _, _, fragment = found.url.partition("#")
-        personal |= "@" in fragment
+        personal |= bool(_WHOLE_ADDRESS.search(fragment) or (recipient and recipient in fragment.lower().replace("%40", "@")))
         coded |= len(code) > 12 and code in found.url
     yield "links:address-in-fragment", float(personal or coded), ""
     yield "links:one-host", float(len(hosts) == 1 and mail.site not in next(iter(hosts)) and not known_sender(mail)), clip(next(iter(hosts), ""))
@@ -190,6 +193,16 @@ def pages(mail: Mail) -> Facts:
         yield "page:smuggles", float(found.smuggles), clip(found.name)
 
 
+def _offices(mail: Mail, found: dict[str, int]) -> Facts:
+    """What banks, shops and administrators write, from a free mailbox, where none of them writes from."""
+    if mail.site_known & _FREE:
+        told = sum(count for kind, count in found.items() if kind in _OFFICIAL)
+        yield "lure:from-freemail", told / 2, ""
+
+
+_OFFICIAL = frozenset(("account", "mailbox", "parcel", "tax", "wallet", "document", "callback"))
+
+
 def asked_for(mail: Mail) -> Facts:
     """What the text asks for. Weaker where a well-known sender is proven: real banks speak of accounts, too."""
     message = mail.message
@@ -202,5 +215,6 @@ def asked_for(mail: Mail) -> Facts:
         written = text.encode("utf-8", "replace")
         if _PHONE.search(written) and _MONEY.search(written):
             yield "lure:call-about-charge", weight * (1.0 if mail.site_known & _FREE or mail.proven is not True else 0.5), ""
+    yield from _offices(mail, found)
     pressing = "urgency" in found and any(kind in found for kind in ("account", "mailbox", "tax", "payment", "wallet", "parcel"))
     yield "lure:pressed", weight * pressing, ""
