@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 
-from mailward.message.domains import registrable
 from mailward.phishing.packaged import DATA
 from mailward.phishing.skeletons import compact, skeleton, words
 from mailward.phishing.vocabulary import service_words
 
 MAX_NAME = 200  # characters of a display name that are looked at
+MAX_WORDS = 40  # of them
 MAX_WINDOW = 6  # words of the longest name
 MIN_JOINED = 5  # letters of a name that also counts when it is written in pieces ("Pay Pal"); shorter ones are initials
-_COUNTRY_OPEN = frozenset("cc tk ml ga cf gq ws pw su to la ly sh st vc bz".split())  # sold to anybody, a brand seldom has its name there
+SHORT = 3  # letters of a label that alone means nobody
+
+# Endings of two letters that are sold to anybody as something else than a country
+_NOT_COUNTRIES = frozenset("cc tk ml ga cf gq ws pw su to la ly sh st vc bz io ai me tv co fm am gg".split())
+_SECOND = frozenset("co com net org or ne ltd plc".split())
+_NOT_SECOND = frozenset("com.de com.se co.nl co.no co.dk co.cz co.com".split())  # private registries
 
 
 class Needs(StrEnum):
@@ -38,25 +43,30 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """`domains`: registrable, nobody else has addresses there. `shared`: of the brand too, but with addresses or pages of anybody.
-
-    `countries`: first labels under which the brand has the domains of countries. `labels`: what look-alikes of it are told by.
+    """`domains`: nobody else has addresses there; a single label stands for a top-level domain. `shared`: of the brand too, but with
+    addresses or pages of anybody. `countries`: first labels under which it has the domains of countries. `labels`: what look-alikes copy.
     """
 
     name: str
     kind: str
     names: tuple[Name, ...]
-    domains: frozenset[str]
-    shared: frozenset[str] = frozenset()
-    countries: frozenset[str] = frozenset()
+    domains: tuple[str, ...]
+    shared: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
 
     @property
     def domain(self) -> str:
         """The one to tell people."""
-        return next((each for each in self.order if each), "")
+        return next((each for each in (*self.domains, *self.shared)), f"{self.name}")
 
-    order: tuple[str, ...] = ()
+    def domain_of(self, label: str) -> str:
+        """The one with that first label, or the one to tell."""
+        return next((each for each in (*self.domains, *self.shared) if each.partition(".")[0] == label), self.domain)
+
+    def plain(self, label: str) -> bool:
+        """Whether the label is an ordinary word, or too short to mean the brand alone."""
+        return len(label) <= SHORT or any(name.needs and compact(name.text) == label for name in self.names)
 
 
 class Brands:
@@ -64,23 +74,29 @@ class Brands:
 
     def __init__(self, brands: Iterable[Brand]) -> None:
         self.all = tuple(brands)
-        self._by_domain: dict[str, Brand] = {}
+        self._owners: dict[str, tuple[Brand, bool]] = {}
         self._by_country: dict[str, Brand] = {}
         self._by_name: dict[str, list[tuple[Brand, Name]]] = {}
         self._by_skeleton: dict[str, list[tuple[Brand, Name]]] = {}
         self._unspaced: list[tuple[str, Brand]] = []
         for brand in self.all:
-            for domain in (*brand.domains, *brand.shared):
-                self._by_domain.setdefault(domain, brand)
+            for domain in brand.domains:
+                self._owners.setdefault(domain, (brand, True))
             for label in brand.countries:
                 self._by_country.setdefault(label, brand)
             for name in brand.names:
-                key = compact(name.text)
-                if any(_unspaced(letter) for letter in key):
-                    self._unspaced.append((key, brand))
-                    continue
-                self._by_name.setdefault(key, []).append((brand, name))
-                self._by_skeleton.setdefault(skeleton(key), []).append((brand, name))
+                self._add_name(brand, name)
+        for brand in self.all:
+            for domain in brand.shared:
+                self._owners.setdefault(domain, (brand, False))
+
+    def _add_name(self, brand: Brand, name: Name) -> None:
+        key = compact(name.text)
+        if any(_unspaced(letter) for letter in key):
+            self._unspaced.append((key, brand))
+            return
+        self._by_name.setdefault(key, []).append((brand, name))
+        self._by_skeleton.setdefault(skeleton(key), []).append((brand, name))
 
     def __len__(self) -> int:
         return len(self.all)
@@ -88,39 +104,48 @@ class Brands:
     def __iter__(self) -> Iterator[Brand]:
         return iter(self.all)
 
+    def owner(self, host: str) -> tuple[Brand | None, bool]:
+        """Whose a host is, and whether nobody else can have addresses or pages there."""
+        name = host
+        while name:
+            found = self._owners.get(name)
+            if found is not None:
+                return found
+            label, _, name = name.partition(".")
+            brand = self._by_country.get(label)
+            if brand is not None and _of_country(name):
+                return brand, True
+        return None, False
+
     def of_domain(self, domain: str) -> Brand | None:
-        """The brand that owns the registrable domain of a host, shared ones too."""
-        site = registrable(domain) or domain
-        found = self._by_domain.get(site)
-        if found is None:
-            label, _, suffix = site.partition(".")
-            if _of_country(suffix):
-                found = self._by_country.get(label)
-        return found
+        """The brand that owns a host, shared domains too."""
+        return self.owner(domain)[0]
 
     def is_true(self, brand: Brand, domain: str) -> bool:
         """Whether mail from the domain may use the name of the brand: one of its own, where nobody else has addresses."""
-        site = registrable(domain) or domain
-        if site in brand.domains:
-            return True
-        label, _, suffix = site.partition(".")
-        return label in brand.countries and _of_country(suffix)
+        while domain:
+            if domain in brand.domains:
+                return True
+            if domain in brand.shared:
+                return False
+            label, _, domain = domain.partition(".")
+            if label in brand.countries and _of_country(domain):
+                return f"{label}.*" not in brand.shared
+        return False
 
     def claimed(self, display_name: str) -> Brand | None:
         """The brand that a display name (or subject) says it is of; None where it is of nobody or only looks so. Bounded by MAX_NAME."""
         return _claim(self, display_name[:MAX_NAME])
 
     def _find(self, text: str) -> Brand | None:
-        found = words(text)
-        plain = [word.lower() for word in found]
+        plain = _spelled([word.lower() for word in words(text)[:MAX_WORDS]])
+        alike = [skeleton(word) for word in plain]
         for start in range(len(plain)):
-            joined = ""
+            joined = looked = ""
             for end in range(start, min(len(plain), start + MAX_WINDOW)):
-                joined += plain[end]
-                pieces = end - start + 1
-                candidates = self._by_name.get(joined) or self._by_skeleton.get(skeleton(joined))
-                for brand, name in candidates or ():
-                    if pieces > 1 and len(joined) < MIN_JOINED and " " not in name.text:
+                joined, looked = joined + plain[end], looked + alike[end]
+                for brand, name in self._by_name.get(joined) or self._by_skeleton.get(looked) or ():
+                    if end > start and len(joined) < MIN_JOINED and " " not in name.text:
                         continue
                     if _enough(name.needs, plain[:start] + plain[end + 1 :]):
                         return brand
@@ -128,6 +153,20 @@ class Brands:
             whole = compact(text)
             return next((brand for key, brand in self._unspaced if key in whole), None)
         return None
+
+
+def _spelled(words: list[str]) -> list[str]:
+    """Five or more letters in a row are a word spelled out ("P a y P a l"); fewer are initials."""
+    found: list[str] = []
+    run: list[str] = []
+    for word in [*words, ""]:
+        if len(word) == 1:
+            run.append(word)
+            continue
+        found += ["".join(run)] if len(run) >= MIN_JOINED else run
+        run = []
+        found.append(word)
+    return found[:-1]
 
 
 def _enough(needs: Needs, beside: list[str]) -> bool:
@@ -145,16 +184,18 @@ def _claim(brands: Brands, text: str) -> Brand | None:
 
 
 def _unspaced(letter: str) -> bool:
-    """Whether it is of a script written without blanks between words."""
-    return "\u0e00" <= letter <= "\u0eff" or "\u2e80" <= letter <= "\u9fff" or "\uac00" <= letter <= "\ud7af"
+    """Whether it is of a script written without blanks between words (Hangul decomposed)."""
+    return (
+        "\u0e00" <= letter <= "\u0eff" or "\u1100" <= letter <= "\u11ff" or "\u2e80" <= letter <= "\u9fff" or "\uac00" <= letter <= "\ud7af"
+    )
 
 
+@lru_cache(1 << 10)
 def _of_country(suffix: str) -> bool:
-    last = suffix.rpartition(".")[2]
-    return len(last) == 2 and last not in _COUNTRY_OPEN and (suffix == last or suffix.partition(".")[0] in _SECOND)
-
-
-_SECOND = frozenset("co com net org or ne ltd plc".split())
+    first, _, last = suffix.rpartition(".")
+    if len(last) != 2 or last in _NOT_COUNTRIES or suffix in _NOT_SECOND:
+        return False
+    return not first or first in _SECOND
 
 
 def made(
@@ -166,15 +207,22 @@ def made(
     shared: Iterable[str] = (),
     like: Iterable[str] = (),
 ) -> Brand:
-    """A brand from what a table says of it. `label.*` in `domains`: the domains of countries."""
-    written = tuple(domains)
+    """A brand from what a table says of it. `label.*` in `domains` or `shared`: the domains of countries."""
     names = (Name(name, needs), *also)
-    countries = frozenset(each[:-2] for each in written if each.endswith(".*"))
-    own = tuple(each for each in written if not each.endswith(".*"))
-    told = {compact(each.text) for each in names}
-    firsts = dict.fromkeys(each.partition(".")[0] for each in (*own, *shared, *countries))
-    labels = [label for label in firsts if any(label in each or each in label for each in told if len(each) >= 3)]
-    return Brand(name, kind, names, frozenset(own), frozenset(shared), countries, tuple(dict.fromkeys((*labels, *like))), own)
+    own, common = list(domains), list(shared)
+    countries = [each[:-2] for each in (*own, *common) if each.endswith(".*")]
+    told = [written for each in names if len(written := compact(each.text)) >= SHORT]
+    firsts = [each.partition(".")[0] for each in (*own, *common) if "." in each]
+    labels = [label for label in firsts if len(label) >= SHORT and any(label in each or each in label for each in told)]
+    return Brand(
+        name,
+        kind,
+        names,
+        tuple(each for each in own if not each.endswith(".*")),
+        tuple(each for each in common if not each.endswith(".*")),
+        tuple(dict.fromkeys(countries)),
+        tuple(dict.fromkeys((*like, *labels))),
+    )
 
 
 _MARKS = {"=": Needs.ALONE, "~": Needs.SERVICE}
@@ -187,17 +235,8 @@ def read(text: str) -> tuple[Brand, ...]:
         for name, entry in brands.items():
             also = [each.strip() for each in entry.get("also", "").split("|") if each.strip()]
             names = [Name(each.lstrip("=~"), _MARKS.get(each[0], Needs.NOTHING)) for each in also]
-            found.append(
-                made(
-                    name,
-                    kind,
-                    entry["domains"].split(),
-                    names,
-                    Needs(entry.get("needs", "")),
-                    entry.get("shared", "").split(),
-                    entry.get("like", "").split(),
-                )
-            )
+            shared, like = entry.get("shared", "").split(), entry.get("like", "").split()
+            found.append(made(name, kind, entry["domains"].split(), names, Needs(entry.get("needs", "")), shared, like))
     return tuple(found)
 
 

@@ -1,0 +1,152 @@
+"""The names that look-alikes copy, indexed so that one label is compared with all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from mailward.phishing.skeletons import latin, rough, skeleton
+from mailward.phishing.vocabulary import of_service
+
+MIN_EDITED = 5  # letters of a label that is also known with one letter changed; shorter ones are in reach of too many words
+MIN_ROUGH = 6
+MIN_HELD = 6  # letters of a label that is known inside of others; shorter ones need words of a service around them
+MAX_LABEL = 63  # RFC 1035 2.3.4
+MAX_PIECES = 8  # words of a label parted by hyphens that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A label that look-alikes copy. `plain`: an ordinary word or very short; it takes more than the label to mean this owner."""
+
+    label: str
+    owner: str
+    domain: str
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    target: Target
+    how: str  # "skeleton", "edit", "token" or "tld"
+    sure: bool
+
+
+class Targets:
+    """Immutable. A label costs about thirty look-ups, however many targets there are."""
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self.exact: dict[str, Target] = {}
+        self._skeletons: dict[str, Target] = {}
+        self._rough: dict[str, Target] = {}
+        self._shorter: dict[str, list[Target]] = {}
+        for target in sorted(targets, key=lambda each: each.plain):
+            self._add(target)
+        held = sorted((label for label in self.exact if len(label) >= 4), key=len, reverse=True)
+        self._held: Any = re2.compile("|".join(re2.escape(label) for label in held)) if held else None
+
+    def _add(self, target: Target) -> None:
+        label = target.label
+        if label in self.exact:
+            return
+        self.exact[label] = target
+        self._skeletons.setdefault(skeleton(label), target)
+        joined = label.replace("-", "")
+        if joined != label:
+            self._skeletons.setdefault(skeleton(joined), target)
+        if len(label) >= MIN_ROUGH:
+            self._rough.setdefault(rough(label), target)
+        if len(label) >= MIN_EDITED:
+            for shorter in {label[:at] + label[at + 1 :] for at in range(len(label))}:
+                self._shorter.setdefault(shorter, []).append(target)
+
+    def whole(self, label: str) -> Likeness | None:
+        """What a whole label (as it is shown) passes for."""
+        found = self.exact.get(label)
+        if found is not None:
+            return None if found.plain else Likeness(found, "tld", len(label) >= MIN_EDITED)
+        joined = label.replace("-", "")
+        found = self._skeletons.get(skeleton(joined))
+        if found is not None:
+            certain = not label.isascii() or (len(label) >= MIN_EDITED and (not found.plain or _has_digit(label, found.label)))
+            return Likeness(found, "skeleton", certain)
+        if not label.isascii():
+            joined = label = latin(label).lower()
+        found = self.edited(joined)
+        if found is not None:
+            return Likeness(found, "edit", not found.plain and len(found.label) > MIN_EDITED)
+        found = self._rough.get(rough(joined)) if len(joined) >= MIN_ROUGH else None
+        return Likeness(found, "skeleton", False) if found is not None else None
+
+    def edited(self, label: str) -> Target | None:
+        """The target that is one letter away: left out, put in, replaced, or changed with its neighbour."""
+        if not MIN_EDITED - 1 <= len(label) <= MAX_LABEL:
+            return None
+        near = self._shorter.get(label)
+        if near:
+            return near[0]
+        exact, shorter = self.exact, self._shorter
+        for at in range(len(label)):
+            less = label[:at] + label[at + 1 :]
+            found = exact.get(less)
+            if found is not None and len(less) >= MIN_EDITED:
+                return found
+            for target in shorter.get(less, ()):
+                if _one_step(label, target.label):
+                    return target
+        return None
+
+    def within(self, label: str) -> Likeness | None:
+        """What a label holds beside other words."""
+        pieces = label.split("-")[:MAX_PIECES]
+        if len(pieces) > 1:
+            found = self._among(pieces)
+            if found is not None:
+                return found
+        return self._inside(label)
+
+    def _among(self, pieces: list[str]) -> Likeness | None:
+        for at, piece in enumerate(pieces):
+            target = self.exact.get(piece) or self._skeletons.get(skeleton(piece))
+            if target is None and len(piece) > MIN_EDITED:
+                target = self.edited(piece)
+                target = None if target is None or target.plain else target
+            if target is None:
+                continue
+            service = all(of_service(other) for number, other in enumerate(pieces) if number != at and other)
+            if service or (not target.plain and len(piece) >= MIN_HELD):
+                return Likeness(target, "token", service)
+        return None
+
+    def _inside(self, label: str) -> Likeness | None:
+        held = self._held.search(label) if self._held is not None else None
+        if held is None:
+            return None
+        target = self.exact[held.group()]
+        rest = [piece for piece in (label[: held.start()].strip("-"), label[held.end() :].strip("-")) if piece]
+        service = all(of_service(piece.replace("-", "")) for piece in rest)
+        if rest and (service or (not target.plain and len(target.label) >= MIN_HELD)):
+            return Likeness(target, "token", service)
+        return None
+
+
+def _has_digit(label: str, copied: str) -> bool:
+    return any(letter.isdigit() for letter in label) and not any(letter.isdigit() for letter in copied)
+
+
+def _one_step(one: str, other: str) -> bool:
+    """Whether two texts of equal length differ in one letter, or in two neighbours that changed places."""
+    if len(one) != len(other):
+        return False
+    differing = [at for at in range(len(one)) if one[at] != other[at]]
+    if len(differing) == 1:
+        return True
+    return (
+        len(differing) == 2
+        and differing[1] == differing[0] + 1
+        and one[differing[0]] == other[differing[1]]
+        and one[differing[1]] == other[differing[0]]
+    )
