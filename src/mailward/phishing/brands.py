@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 
 from mailward.phishing.packaged import DATA
 from mailward.phishing.skeletons import compact, skeleton, words
-from mailward.phishing.vocabulary import service_words
+from mailward.phishing.vocabulary import of_service, service_words
 
 MAX_NAME = 200  # characters of a display name that are looked at
 MAX_WORDS = 40  # of them
@@ -54,6 +54,7 @@ class Brand:
     shared: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()  # "word.ending": domains of its members hold the word beside names of places ("sparkasse-bochum.de")
 
     @property
     def domain(self) -> str:
@@ -79,6 +80,7 @@ class Brands:
         self._by_name: dict[str, list[tuple[Brand, Name]]] = {}
         self._by_skeleton: dict[str, list[tuple[Brand, Name]]] = {}
         self._unspaced: list[tuple[str, Brand]] = []
+        self._families = {each: brand for brand in self.all for each in brand.family}
         for brand in self.all:
             for domain in brand.domains:
                 self._owners.setdefault(domain, (brand, True))
@@ -113,9 +115,18 @@ class Brands:
                 return found
             label, _, name = name.partition(".")
             brand = self._by_country.get(label)
-            if brand is not None and _of_country(name):
+            if brand is not None and of_country(name):
                 return brand, True
-        return None, False
+        return self._member(host), True
+
+    def _member(self, host: str) -> Brand | None:
+        """The brand of whose family a host is. Words of services beside the name are no place."""
+        label, _, ending = ".".join(host.split(".")[-2:]).partition(".")
+        if "-" not in label:
+            return None
+        pieces = label.split("-")
+        brand = next((found for piece in pieces if (found := self._families.get(f"{piece}.{ending}"))), None)
+        return None if brand is None or any(of_service(piece) for piece in pieces) else brand
 
     def of_domain(self, domain: str) -> Brand | None:
         """The brand that owns a host, shared domains too."""
@@ -123,13 +134,15 @@ class Brands:
 
     def is_true(self, brand: Brand, domain: str) -> bool:
         """Whether mail from the domain may use the name of the brand: one of its own, where nobody else has addresses."""
+        if brand.family and self._member(domain) is brand:
+            return True
         while domain:
             if domain in brand.domains:
                 return True
             if domain in brand.shared:
                 return False
             label, _, domain = domain.partition(".")
-            if label in brand.countries and _of_country(domain):
+            if label in brand.countries and of_country(domain):
                 return f"{label}.*" not in brand.shared
         return False
 
@@ -191,7 +204,8 @@ def _unspaced(letter: str) -> bool:
 
 
 @lru_cache(1 << 10)
-def _of_country(suffix: str) -> bool:
+def of_country(suffix: str) -> bool:
+    """Whether an ending is that of a country ("de", "co.uk"), under which a brand may have its name, and not one sold to anybody."""
     first, _, last = suffix.rpartition(".")
     if len(last) != 2 or last in _NOT_COUNTRIES or suffix in _NOT_SECOND:
         return False
@@ -206,14 +220,16 @@ def made(
     needs: Needs = Needs.NOTHING,
     shared: Iterable[str] = (),
     like: Iterable[str] = (),
+    family: Iterable[str] = (),
 ) -> Brand:
     """A brand from what a table says of it. `label.*` in `domains` or `shared`: the domains of countries."""
     names = (Name(name, needs), *also)
     own, common = list(domains), list(shared)
     countries = [each[:-2] for each in (*own, *common) if each.endswith(".*")]
-    told = [written for each in names if len(written := compact(each.text)) >= SHORT]
+    told = {compact(each.text) for each in names}
+    distinct = [written for each in names if not each.needs and len(written := compact(each.text)) > SHORT]
     firsts = [each.partition(".")[0] for each in (*own, *common) if "." in each]
-    labels = [label for label in firsts if len(label) >= SHORT and any(label in each or each in label for each in told)]
+    labels = [label for label in firsts if len(label) >= SHORT and (label in told or any(each in label for each in distinct))]
     return Brand(
         name,
         kind,
@@ -222,6 +238,7 @@ def made(
         tuple(each for each in common if not each.endswith(".*")),
         tuple(dict.fromkeys(countries)),
         tuple(dict.fromkeys((*like, *labels))),
+        tuple(family),
     )
 
 
@@ -236,7 +253,18 @@ def read(text: str) -> tuple[Brand, ...]:
             also = [each.strip() for each in entry.get("also", "").split("|") if each.strip()]
             names = [Name(each.lstrip("=~"), _MARKS.get(each[0], Needs.NOTHING)) for each in also]
             shared, like = entry.get("shared", "").split(), entry.get("like", "").split()
-            found.append(made(name, kind, entry["domains"].split(), names, Needs(entry.get("needs", "")), shared, like))
+            found.append(
+                made(
+                    name,
+                    kind,
+                    entry["domains"].split(),
+                    names,
+                    Needs(entry.get("needs", "")),
+                    shared,
+                    like,
+                    entry.get("family", "").split(),
+                )
+            )
     return tuple(found)
 
 

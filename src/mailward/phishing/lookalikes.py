@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
 from mailward.message.domains import registrable
-from mailward.phishing.brands import Brand, Brands, table
+from mailward.phishing.brands import Brand, Brands, of_country, table
 from mailward.phishing.skeletons import compact
 from mailward.phishing.targets import MIN_HELD, Likeness, Target, Targets
-from mailward.reputation.knowledge import Known, known
+from mailward.reputation.knowledge import Known, abuse, known
 
 MAX_HOST = 253  # RFC 1035 2.3.4
 MAX_ABOVE = 6  # labels before the registrable domain that are looked at, the last ones
@@ -18,8 +18,13 @@ YOUR_OWN = "your organisation"
 
 _WELL_KNOWN = Known.POPULAR | Known.BANK | Known.SCHOOL | Known.PROVIDER | Known.FREEMAIL | Known.PLATFORM
 _EVERYBODYS = Known.HOSTING | Known.DYNAMIC | Known.SHORTENER | Known.IMAGES
+_CARRIERS = frozenset(  # networks that deliver for the domain before theirs
+    "edgekey.net edgesuite.net akadns.net akamaized.net akamai.net trafficmanager.net cloudflare.net fastly.net cdngslb.com nsatc.net footprint.net".split()
+)
+_RUN_BY_OTHERS = frozenset({"mail_and_cloud", "social", "insurance_and_energy"})  # kinds whose names stand before many domains
 _FIRST_COME = ("github.io", "gitlab.io", "zendesk.com", "atlassian.net", "slack.com", "myshopify.com")  # brands have their names there
 _SHORT = 3
+ABUSED = 0.3  # how far an ending has to be one that spam prefers, see reputation.knowledge.abuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def _brand_lookalike(host: str) -> Lookalike | None:
 
 
 def _find(host: str, targets: Targets, brands: Brands) -> Lookalike | None:
-    if len(host) > MAX_HOST:
+    if len(host) > MAX_HOST or ".".join(host.split(".")[-2:]) in _CARRIERS:
         return None
     site = registrable(host)
     if not site:
@@ -106,44 +111,64 @@ def _find(host: str, targets: Targets, brands: Brands) -> Lookalike | None:
     if found is None and above:
         likeness = _of_names_above(above, site, targets, own_label)
         found = (likeness, "subdomain") if likeness is not None else None
-    return _told(host, site, *found) if found else None
+    if found is None or (owner is not None and site in owner.shared and found[0].target.owner == owner.name):
+        return None
+    return _told(host, site, *found)
 
 
 def _of_site(site: str, targets: Targets) -> tuple[Likeness, str] | None:
     label, _, suffix = site.partition(".")
     shown = _shown(label)
-    found = targets.whole(shown) or targets.within(shown)
-    if found is None or (found.how == "tld" and (suffix in _FIRST_COME or f"{label}.{suffix}" == found.target.domain)):
+    found = targets.whole(shown)
+    if found is not None and found.how == "tld":
+        return _under_another_ending(found.target, suffix, site)
+    if found is not None and found.how == "edit" and _is_a_word(label):
+        found = None
+    found = found or targets.within(shown)
+    return (found, found.how) if found is not None else None
+
+
+def _under_another_ending(target: Target, suffix: str, site: str) -> tuple[Likeness, str] | None:
+    """Brands have the domains of many countries, and more than a table knows; endings that spam prefers make it sure."""
+    abused = abuse(site) >= ABUSED
+    if site == target.domain or suffix in _FIRST_COME or (of_country(suffix) and not abused):
         return None
-    return found, found.how
+    hosted = "." in suffix and not of_country(suffix)
+    return None if hosted and not target.above else (Likeness(target, "tld", abused), "tld")
+
+
+def _is_a_word(label: str) -> bool:
+    """Whether the label has a well-known domain of its own: a word or a name, not a slip of the pen."""
+    return any(known(f"{label}.{ending}") & Known.POPULAR for ending in ("com", "org", "net"))
 
 
 def _of_names_above(above: list[str], site: str, targets: Targets, own_label: bool) -> Likeness | None:
-    """The labels before the site: a whole domain of the target, its name beside words of a service, or cut in two by a dot."""
+    """The labels before the site: a whole domain of the target, its name beside words that press, or cut in two by a dot."""
     shown = [_shown(label) for label in above]
     label = site.partition(".")[0]
-    following = [*shown[1:], _shown(label)]
-    for name, after in zip(shown, following, strict=True):
-        target = targets.exact.get(name)
-        if target is not None:
-            ending = target.domain.partition(".")[2].partition(".")[0]
-            if after == ending or after.startswith(f"{ending}-"):
-                return Likeness(target, "subdomain", True)
-            if not target.plain and len(name) >= MIN_HELD:
-                return Likeness(target, "subdomain", False)
-            continue
-        found = targets.within(name) if "-" in name or len(name) >= MIN_HELD else None
-        if found is not None and found.sure:
+    for name, after in zip(shown, [*shown[1:], _shown(label)], strict=True):
+        found = _of_name_above(name, after, targets)
+        if found is not None:
             return found
-        if len(name) >= MIN_HELD:
-            whole = targets.whole(name)
-            if whole is not None and whole.sure and whole.how == "skeleton":
-                return whole
     if own_label:
         target = targets.exact.get("".join(shown).replace("-", "") + label)
         if target is not None and not target.plain:
             return Likeness(target, "subdomain", True)
     return None
+
+
+def _of_name_above(name: str, after: str, targets: Targets) -> Likeness | None:
+    target = targets.exact.get(name)
+    if target is not None:
+        ending = target.domain.partition(".")[2].partition(".")[0]
+        if after == ending or after.startswith(f"{ending}-"):
+            return Likeness(target, "subdomain", True)
+        return Likeness(target, "subdomain", False) if target.above and not target.plain and len(name) >= MIN_HELD else None
+    found = targets.within(name) if "-" in name or len(name) >= MIN_HELD else None
+    if found is None and len(name) >= MIN_HELD:
+        found = targets.whole(name)
+        found = found if found is not None and found.how == "skeleton" else None
+    return found if found is not None and found.sure else None
 
 
 def _shown(label: str) -> str:
@@ -191,4 +216,7 @@ def _targets(brands: Iterable[Brand]) -> list[Target]:
         for label in brand.labels:
             if label not in owners or (compact(brand.name) == label != compact(owners[label].name)):
                 owners[label] = brand
-    return [Target(label, brand.name, brand.domain_of(label), brand.plain(label)) for label, brand in owners.items()]
+    return [
+        Target(label, brand.name, brand.domain_of(label), brand.plain(label), brand.kind not in _RUN_BY_OTHERS)
+        for label, brand in owners.items()
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,18 @@ from typing import Any
 import re2
 
 from mailward.phishing.skeletons import latin, rough, skeleton
-from mailward.phishing.vocabulary import of_service
+from mailward.phishing.vocabulary import of_service, presses
 
 MIN_EDITED = 5  # letters of a label that is also known with one letter changed; shorter ones are in reach of too many words
+MIN_EDITED_WORD = 7  # the same for one word among others
+MIN_SURE = 7  # letters from which on one letter changed is hardly chance
 MIN_ROUGH = 6
 MIN_HELD = 6  # letters of a label that is known inside of others; shorter ones need words of a service around them
+SHORT = 3
 MAX_LABEL = 63  # RFC 1035 2.3.4
 MAX_PIECES = 8  # words of a label parted by hyphens that are looked at
+
+_REPEATED = re.compile(r"(.)\1+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,7 @@ class Target:
     owner: str
     domain: str
     plain: bool = False
+    above: bool = True  # its name alone before somebody's domain is a pretence; not so where others run its software ("gitlab.example.org")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class Targets:
         self.exact: dict[str, Target] = {}
         self._skeletons: dict[str, Target] = {}
         self._rough: dict[str, Target] = {}
+        self._variants: dict[str, Target] = {}
         self._shorter: dict[str, list[Target]] = {}
         for target in sorted(targets, key=lambda each: each.plain):
             self._add(target)
@@ -57,6 +65,9 @@ class Targets:
         joined = label.replace("-", "")
         if joined != label:
             self._skeletons.setdefault(skeleton(joined), target)
+        ending = target.domain.partition(".")[2].partition(".")[0]
+        for variant in (f"www{label}", f"{label}{ending}", f"{label}com"):
+            self._variants.setdefault(variant, target)
         if len(label) >= MIN_ROUGH:
             self._rough.setdefault(rough(label), target)
         if len(label) >= MIN_EDITED:
@@ -73,11 +84,14 @@ class Targets:
         if found is not None:
             certain = not label.isascii() or (len(label) >= MIN_EDITED and (not found.plain or _has_digit(label, found.label)))
             return Likeness(found, "skeleton", certain)
+        found = self._variants.get(joined)
+        if found is not None:
+            return Likeness(found, "token", True)
         if not label.isascii():
             joined = label = latin(label).lower()
         found = self.edited(joined)
         if found is not None:
-            return Likeness(found, "edit", not found.plain and len(found.label) > MIN_EDITED)
+            return Likeness(found, "edit", not found.plain and len(found.label) >= MIN_SURE)
         found = self._rough.get(rough(joined)) if len(joined) >= MIN_ROUGH else None
         return Likeness(found, "skeleton", False) if found is not None else None
 
@@ -85,6 +99,9 @@ class Targets:
         """The target that is one letter away: left out, put in, replaced, or changed with its neighbour."""
         if not MIN_EDITED - 1 <= len(label) <= MAX_LABEL:
             return None
+        once = _REPEATED.sub(r"\1", label)
+        if once != label and (found := self.exact.get(once)) is not None and len(once) > SHORT:
+            return found
         near = self._shorter.get(label)
         if near:
             return near[0]
@@ -111,26 +128,35 @@ class Targets:
     def _among(self, pieces: list[str]) -> Likeness | None:
         for at, piece in enumerate(pieces):
             target = self.exact.get(piece) or self._skeletons.get(skeleton(piece))
-            if target is None and len(piece) > MIN_EDITED:
+            if target is None and len(piece) >= MIN_EDITED_WORD:
                 target = self.edited(piece)
                 target = None if target is None or target.plain else target
-            if target is None:
-                continue
-            service = all(of_service(other) for number, other in enumerate(pieces) if number != at and other)
-            if service or (not target.plain and len(piece) >= MIN_HELD):
-                return Likeness(target, "token", service)
+            if target is not None:
+                found = _beside(target, [other for number, other in enumerate(pieces) if number != at and other])
+                if found is not None:
+                    return found
         return None
 
     def _inside(self, label: str) -> Likeness | None:
         held = self._held.search(label) if self._held is not None else None
         if held is None:
             return None
-        target = self.exact[held.group()]
-        rest = [piece for piece in (label[: held.start()].strip("-"), label[held.end() :].strip("-")) if piece]
-        service = all(of_service(piece.replace("-", "")) for piece in rest)
-        if rest and (service or (not target.plain and len(target.label) >= MIN_HELD)):
-            return Likeness(target, "token", service)
+        target, before, behind = self.exact[held.group()], label[: held.start()], label[held.end() :]
+        if target.plain and len(target.label) < MIN_EDITED:
+            return None
+        if before and behind and not (before.endswith("-") or behind.startswith("-")) and not of_service(before) and not of_service(behind):
+            return None
+        return _beside(target, [rest for piece in (before, behind) if (rest := piece.replace("-", ""))])
+
+
+def _beside(target: Target, others: list[str]) -> Likeness | None:
+    """What the name of a target says beside other words. That of a plain one takes words that press, and no others but those of services."""
+    if not others:
         return None
+    pressing = any(presses(word) for word in others)
+    if target.plain or len(target.label) < MIN_HELD:
+        return Likeness(target, "token", True) if pressing and all(of_service(word) for word in others) else None
+    return Likeness(target, "token", pressing)
 
 
 def _has_digit(label: str, copied: str) -> bool:
