@@ -5,6 +5,7 @@ The table is data (`data/brands.toml`, whose head tells its grammar). Operators 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import cache, lru_cache
 from mailward.phishing.packaged import DATA
 from mailward.phishing.skeletons import compact, skeleton, words
 from mailward.phishing.vocabulary import of_service, service_words
+from mailward.reputation.knowledge import Known, known
 
 MAX_NAME = 200  # characters of a display name that are looked at
 MAX_WORDS = 40  # of them
@@ -25,6 +27,9 @@ SHORT = 3  # letters of a label that alone means nobody
 _NOT_COUNTRIES = frozenset("cc tk ml ga cf gq ws pw su to la ly sh st vc bz io ai me tv co fm am gg".split())
 _SECOND = frozenset("co com net org or ne ltd plc".split())
 _NOT_SECOND = frozenset("com.de com.se co.nl co.no co.dk co.cz co.com".split())  # private registries
+_EVERYBODYS = Known.HOSTING | Known.DYNAMIC
+_ADDRESS = re.compile(r"@([A-Za-z0-9.-]+)")
+_ADDRESS_TEXT = re.compile(r"[^\s<>()\[\],;:\"]{0,64}@[A-Za-z0-9.-]+")
 
 
 class Needs(StrEnum):
@@ -98,7 +103,8 @@ class Brands:
             self._unspaced.append((key, brand))
             return
         self._by_name.setdefault(key, []).append((brand, name))
-        self._by_skeleton.setdefault(skeleton(key), []).append((brand, name))
+        if len(key) > SHORT:
+            self._by_skeleton.setdefault(skeleton(key), []).append((brand, name))
 
     def __len__(self) -> int:
         return len(self.all)
@@ -133,14 +139,18 @@ class Brands:
         return self.owner(domain)[0]
 
     def is_true(self, brand: Brand, domain: str) -> bool:
-        """Whether mail from the domain may use the name of the brand: one of its own, where nobody else has addresses."""
+        """Whether mail from the domain may use the name of the brand: one of its own, where nobody else has addresses.
+
+        Below a mail provider's domain (reply.yahoo.com) are its own hosts, at it its customers.
+        """
         if brand.family and self._member(domain) is brand:
             return True
+        whole = domain
         while domain:
             if domain in brand.domains:
                 return True
             if domain in brand.shared:
-                return False
+                return domain != whole and bool(known(domain) & Known.FREEMAIL) and not known(domain) & _EVERYBODYS
             label, _, domain = domain.partition(".")
             if label in brand.countries and of_country(domain):
                 return f"{label}.*" not in brand.shared
@@ -148,9 +158,20 @@ class Brands:
 
     def claimed(self, display_name: str) -> Brand | None:
         """The brand that a display name (or subject) says it is of; None where it is of nobody or only looks so. Bounded by MAX_NAME."""
-        return _claim(self, display_name[:MAX_NAME])
+        found = self.claims(display_name)
+        return found[0] if found else None
 
-    def _find(self, text: str) -> Brand | None:
+    def claims(self, display_name: str) -> tuple[Brand, ...]:
+        """All of them. An address in a name claims the brand that owns its domain."""
+        return _claims(self, display_name[:MAX_NAME])
+
+    def _find(self, text: str) -> Iterator[Brand]:
+        if "@" in text:
+            for domain in _ADDRESS.findall(text):
+                owner, exclusive = self.owner(domain.lower())
+                if owner is not None and exclusive:
+                    yield owner
+            text = _ADDRESS_TEXT.sub(" ", text)
         plain = _spelled([word.lower() for word in words(text)[:MAX_WORDS]])
         alike = [skeleton(word) for word in plain]
         for start in range(len(plain)):
@@ -161,11 +182,10 @@ class Brands:
                     if end > start and len(joined) < MIN_JOINED and " " not in name.text:
                         continue
                     if _enough(name.needs, plain[:start] + plain[end + 1 :]):
-                        return brand
+                        yield brand
         if self._unspaced and not text.isascii():
             whole = compact(text)
-            return next((brand for key, brand in self._unspaced if key in whole), None)
-        return None
+            yield from (brand for key, brand in self._unspaced if key in whole)
 
 
 def _spelled(words: list[str]) -> list[str]:
@@ -192,8 +212,8 @@ def _enough(needs: Needs, beside: list[str]) -> bool:
 
 
 @lru_cache(1 << 12)
-def _claim(brands: Brands, text: str) -> Brand | None:
-    return brands._find(text)
+def _claims(brands: Brands, text: str) -> tuple[Brand, ...]:
+    return tuple(dict.fromkeys(brands._find(text)))
 
 
 def _unspaced(letter: str) -> bool:

@@ -13,6 +13,7 @@ from mailward.phishing.skeletons import latin, rough, skeleton
 from mailward.phishing.vocabulary import of_service, presses
 
 MIN_EDITED = 5  # letters of a label that is also known with one letter changed; shorter ones are in reach of too many words
+MIN_REPLACED = 6  # the same for a letter replaced by another, which chance does most
 MIN_EDITED_WORD = 7  # the same for one word among others
 MIN_SURE = 7  # letters from which on one letter changed is hardly chance
 MIN_ROUGH = 6
@@ -50,7 +51,7 @@ class Targets:
         self._skeletons: dict[str, Target] = {}
         self._rough: dict[str, Target] = {}
         self._variants: dict[str, Target] = {}
-        self._shorter: dict[str, list[Target]] = {}
+        self._near: dict[str, list[Target]] = {}
         for target in sorted(targets, key=lambda each: each.plain):
             self._add(target)
         held = sorted((label for label in self.exact if len(label) >= 4), key=len, reverse=True)
@@ -71,8 +72,8 @@ class Targets:
         if len(label) >= MIN_ROUGH:
             self._rough.setdefault(rough(label), target)
         if len(label) >= MIN_EDITED:
-            for shorter in {label[:at] + label[at + 1 :] for at in range(len(label))}:
-                self._shorter.setdefault(shorter, []).append(target)
+            for near in {label, *(label[:at] + label[at + 1 :] for at in range(len(label)))}:
+                self._near.setdefault(near, []).append(target)
 
     def whole(self, label: str) -> Likeness | None:
         """What a whole label (as it is shown) passes for."""
@@ -99,22 +100,18 @@ class Targets:
         """The target that is one letter away: left out, put in, replaced, or changed with its neighbour."""
         if not MIN_EDITED - 1 <= len(label) <= MAX_LABEL:
             return None
-        once = _REPEATED.sub(r"\1", label)
-        if once != label and (found := self.exact.get(once)) is not None and len(once) > SHORT:
-            return found
-        near = self._shorter.get(label)
+        near = self._near.get(label)
         if near:
             return near[0]
-        exact, shorter = self.exact, self._shorter
-        for at in range(len(label)):
-            less = label[:at] + label[at + 1 :]
-            found = exact.get(less)
-            if found is not None and len(less) >= MIN_EDITED:
-                return found
-            for target in shorter.get(less, ()):
-                if _one_step(label, target.label):
+        shorter = [label[:at] + label[at + 1 :] for at in range(len(label))]
+        if not self._near.keys().isdisjoint(shorter):
+            for target in [target for less in shorter for target in self._near.get(less, ())]:
+                if len(target.label) < len(label) or _one_step(label, target.label):
                     return target
-        return None
+        if _REPEATED.search(label) is None:
+            return None
+        once = _REPEATED.sub(r"\1", label)
+        return self.exact.get(once) if len(once) > SHORT else None
 
     def within(self, label: str) -> Likeness | None:
         """What a label holds beside other words."""
@@ -164,12 +161,12 @@ def _has_digit(label: str, copied: str) -> bool:
 
 
 def _one_step(one: str, other: str) -> bool:
-    """Whether two texts of equal length differ in one letter, or in two neighbours that changed places."""
+    """Whether two texts of equal length differ in one letter, or in two neighbours that changed places. Short ones only in the latter."""
     if len(one) != len(other):
         return False
     differing = [at for at in range(len(one)) if one[at] != other[at]]
     if len(differing) == 1:
-        return True
+        return len(one) >= MIN_REPLACED
     return (
         len(differing) == 2
         and differing[1] == differing[0] + 1
