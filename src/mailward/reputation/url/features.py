@@ -238,7 +238,7 @@ def _pieces(text: str, salt: int, size: int) -> Buckets:
     octets = np.frombuffer(text.encode("utf-8", "replace")[:_MOST], np.uint8)
     starts, ends, inverse = _runs(len(octets))
     sums = np.zeros(len(octets) + 1, np.uint64)
-    np.cumsum((octets + np.uint64(1 + salt)) * _POWERS[: len(octets)], out=sums[1:])
+    np.add.accumulate((octets + np.uint64(1 + salt)) * _POWERS[: len(octets)], out=sums[1:])
     mixed = (sums.take(ends) - sums.take(starts)) * inverse
     return ((mixed ^ (mixed >> _SHIFT)) & np.uint64(size - 1)).view(np.int64)
 
