@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from mailward.auth import Authentication
 from mailward.content.contribution import Contribution
 from mailward.reputation.answer import ListAnswer
@@ -15,8 +17,7 @@ Unchecked = Literal["unchecked"]
 Untested = Literal["untested"]
 
 
-@dataclass(frozen=True, slots=True)
-class RatedUrl:
+class RatedUrl(msgspec.Struct, frozen=True):
     """A URL of the message. `rating` "untested": nothing is known of it; "unchecked": nobody looked."""
 
     url: str
