@@ -1,4 +1,4 @@
-"""What comes with the package: brands and confusable characters."""
+"""What comes with the package: meanings of facts, lures and the model."""
 
 from importlib import resources
 

@@ -12,6 +12,7 @@ _FILTERS = {
     "content_scanning": "Content Scanning",
     "email_reputation": "Email Reputation",
     "authentication": "Authentication",
+    "advanced_spam_prevention": "Advanced Spam Prevention",
     "web_reputation": "Web Reputation",
     "new_spam_sources": "New Spam Sources",
 }
