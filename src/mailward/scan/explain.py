@@ -187,7 +187,9 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     for note in explanation.notes:
         yield f"  {note}"
     yield from _sum("What counted", "spam", explanation.contributions, explanation.score, explanation.threshold)
-    yield from _sum("What counted as phishing", "phishing", explanation.phishing, explanation.phishing_score, explanation.phishing_threshold)
+    yield from _sum(
+        "What counted as phishing", "phishing", explanation.phishing, explanation.phishing_score, explanation.phishing_threshold
+    )
     if explanation.counterfactuals:
         yield ""
         yield "What would have changed it"
