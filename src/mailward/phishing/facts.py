@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import re2
 
+from mailward.auth import Outcome
 from mailward.content.links import Links
 from mailward.content.mail import Mail
 from mailward.message import invisible
@@ -32,11 +33,7 @@ MAX_WORDS = 60  # characters of a detail in a sentence
 _SHARED = Known.HOSTING | Known.DYNAMIC | Known.SHORTENER
 _FREE = Known.FREEMAIL | Known.DISPOSABLE
 # Social networks and shops whose buttons stand under everybody's mail: named in a text, they claim nothing.
-_EVERYWHERE = frozenset(
-    "Facebook|Instagram|Twitter|X|LinkedIn|WhatsApp|Google|Apple|Telegram|Visa|Mastercard|YouTube|Meta|TikTok|Pinterest|Google Play".split(
-        "|"
-    )
-)
+_EVERYWHERE = frozenset("Facebook|Instagram|Twitter|X|LinkedIn|WhatsApp|Google|Apple|Telegram|Visa|Mastercard|YouTube|Meta|TikTok|Pinterest|Google Play".split("|"))
 _ROLES = re.compile(
     r"\b(?:support|help ?desk|service ?desk|admin(?:istrator|istration)?|security|it (?:team|dept|department|service|support)|mail ?(?:server|box|delivery|admin|team)|"
     r"web ?mail|e-?mail (?:team|admin|service|server|security)|server|account(?:s| team)?|billing|payroll|human resources|hr|notification|verification|post ?master|"
@@ -141,11 +138,7 @@ def identity(mail: Mail) -> Facts:
     known = known_sender(mail)
     if role and not known:
         yield "identity:role", 1.0 if mail.site_known & (_FREE | _SHARED) or mail.proven is not True else 0.5, role.group()
-    yield (
-        "identity:shared-domain",
-        float(bool(mail.site_known & _SHARED) or bool(known_host(mail.sender.domain) & _SHARED)),
-        clip(mail.sender.domain),
-    )
+    yield "identity:shared-domain", float(bool(mail.site_known & _SHARED) or bool(known_host(mail.sender.domain) & _SHARED)), clip(mail.sender.domain)
     recipient = message.to[0] if message.to and message.to[0].domain else None
     if recipient is not None:
         site = registrable(recipient.domain)
@@ -153,11 +146,9 @@ def identity(mail: Mail) -> Facts:
         if len(label) >= 4 and site != mail.site and not known_host(site) & _FREE:
             yield "identity:recipients-name", float(label in display), clip(site)
             yield "identity:recipients-domain-in-subject", float(site in message.subject[:MAX_LINE].lower()), clip(site)
-    yield (
-        "identity:return-path-foreign",
-        float(bool(mail.mail_from_site and mail.site and mail.mail_from_site != mail.site and mail.proven is not True)),
-        clip(mail.mail_from_site),
-    )
+    yield "identity:return-path-foreign", float(
+        bool(mail.mail_from_site and mail.site and mail.mail_from_site != mail.site and mail.proven is not True)
+    ), clip(mail.mail_from_site)
 
 
 def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Facts:
@@ -179,11 +170,7 @@ def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Fac
         personal |= "@" in fragment
         coded |= len(code) > 12 and code in found.url
     yield "links:address-in-fragment", float(personal or coded), ""
-    yield (
-        "links:one-host",
-        float(len(hosts) == 1 and mail.site not in next(iter(hosts)) and not known_sender(mail)),
-        clip(next(iter(hosts), "")),
-    )
+    yield "links:one-host", float(len(hosts) == 1 and mail.site not in next(iter(hosts)) and not known_sender(mail)), clip(next(iter(hosts), ""))
 
 
 def pages(mail: Mail) -> Facts:
