@@ -14,7 +14,7 @@ from mailward.reputation.knowledge import Known, abuse, known
 
 MAX_HOST = 253  # RFC 1035 2.3.4
 MAX_ABOVE = 6  # labels before the registrable domain that are looked at, the last ones
-YOUR_OWN = "your organisation"
+YOUR_OWN, YOUR_PARTNER = "your organisation", "a partner of yours"  # owners in words
 
 _WELL_KNOWN = Known.POPULAR | Known.BANK | Known.SCHOOL | Known.PROVIDER | Known.FREEMAIL | Known.PLATFORM
 _EVERYBODYS = Known.HOSTING | Known.DYNAMIC | Known.SHORTENER | Known.IMAGES
@@ -55,7 +55,7 @@ class OwnNames:
     true: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        names = [*((domain, YOUR_OWN) for domain in self.domains), *((domain, domain) for domain in self.partners)]
+        names = [*((domain, YOUR_OWN) for domain in self.domains), *((domain, YOUR_PARTNER) for domain in self.partners)]
         own = [Target(label, owner, domain, len(label) <= _SHORT) for domain, owner in names if (label := _label_of(domain))]
         object.__setattr__(self, "targets", Targets([*own, *_targets(self.brands)]))
         theirs = [domain for brand in self.brands for domain in (*brand.domains, *brand.shared)]

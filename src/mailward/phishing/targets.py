@@ -90,7 +90,7 @@ class Targets:
             return Likeness(found, "token", True)
         if not label.isascii():
             joined = label = latin(label).lower()
-        found = self.edited(joined)
+        found = self.edited(label) or (self.edited(joined) if joined != label else None)
         if found is not None:
             return Likeness(found, "edit", not found.plain and len(found.label) >= MIN_SURE)
         found = self._rough.get(rough(joined)) if len(joined) >= MIN_ROUGH else None

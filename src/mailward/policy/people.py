@@ -59,7 +59,8 @@ class PeopleList(EntryList):
         """The list in which the address is one of that person's. Raises EntryError for what is no address."""
         (entry,) = SenderList([address]).entries
         shown = " | ".join(person.names) + "".join(f" <{each}>" for each in (*person.addresses, entry))
-        return self.minus(person.names[0]).plus(shown)
+        key = self.key(person.names[0])
+        return PeopleList(shown if self.key(each) == key else each for each in self.entries)
 
 
 class BrandList(EntryList):

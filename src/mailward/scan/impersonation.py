@@ -7,6 +7,7 @@ One strong sign, or two weak ones, confirm an impersonation; one weak sign makes
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,7 @@ from itertools import zip_longest
 from mailward.message.domains import registrable
 from mailward.message.origin import is_own
 from mailward.phishing.brands import Brand, Brands, Name, Needs, made
-from mailward.phishing.lookalikes import YOUR_OWN, Lookalike, OwnNames, lookalike
+from mailward.phishing.lookalikes import YOUR_OWN, YOUR_PARTNER, Lookalike, OwnNames, lookalike
 from mailward.phishing.people import Match, NameIndex
 from mailward.policy import Action, BrandList, DomainList, PeopleList, Policy
 from mailward.policy.people import Person
@@ -179,6 +180,11 @@ class _Sender:
         return not self.domain or bool(known_host(self.domain) & _EVERYBODY)
 
     @property
+    def false(self) -> bool:
+        """Whether the address failed authentication, or says nothing about who uses it."""
+        return self.aligned is False or self.everybodys
+
+    @property
     def dubious(self) -> bool:
         """Whether nobody vouches for the address, or it says nothing about who uses it."""
         return self.aligned is not True or self.everybodys
@@ -206,7 +212,7 @@ class _Sender:
             person, match = found
             if self.address in person.addresses or (match is not Match.WHOLE and not self.dubious):
                 return
-            strong = match is Match.WHOLE and self.dubious
+            strong = match is Match.WHOLE and self.false
             yield Sign("high-profile-name", strong, self._person_text(person, match, "a high-profile user"), self.address, person)
             return
         found = self.names.others.find(self.shown)
@@ -216,9 +222,11 @@ class _Sender:
 
     def _person_text(self, person: Person, match: Match, what: str) -> str:
         how = {Match.WHOLE: "is that", Match.PART: "holds or shortens that", Match.INITIALS: "has the initials"}[match]
-        whose = f"{what}" if match is Match.WHOLE else f"{person.names[0]}, {what}"
-        vouched = "" if self.dubious and not self.everybodys else ", where anybody can have one" if self.everybodys and self.domain else ""
-        return f"The name '{self._name}' {how} of {whose}, but {self._where} is none of {person.names[0]}'s known addresses{vouched}"
+        whose = what if match is Match.WHOLE else f"{person.names[0]}, {what}"
+        anybody = " (anybody can have one there)" if self.domain and self.everybodys else ""
+        return (
+            f"The name '{self._name}' {how} of {whose}, but {self._where} is not one of the addresses known of {person.names[0]}{anybody}"
+        )
 
     def _own_address(self) -> Iterator[Sign]:
         """An address of the organisation in the display name, where many clients show nothing else."""
@@ -227,25 +235,24 @@ class _Sender:
         shown = next((each[0] for each in _ADDRESS.finditer(self.shown) if self.names.is_internal(each[1].lower())), "")
         if shown:
             text = f"The name shown holds {_clean(shown)}, an address of the organisation, but the mail is from {self._where}"
-            yield Sign("own-address-in-name", self.dubious, text, self.address)
+            yield Sign("own-address-in-name", self.false, text, self.address)
 
     def _lookalike(self) -> Iterator[Sign]:
         found = lookalike(self.domain, self.names.own) if self.domain else None
         if found is not None and self._is_own(found):
-            name = "own-domain-lookalike" if found.brand == YOUR_OWN else "partner-lookalike"
+            name = {YOUR_OWN: "own-domain-lookalike", YOUR_PARTNER: "partner-lookalike"}.get(found.brand, "own-brand-lookalike")
             strong = found.sure and found.how in ("skeleton", "edit")
             yield Sign(name, strong, f"Its From domain {found.text}", self.address, lookalike=found)
 
     def _is_own(self, found: Lookalike) -> bool:
-        own = self.names.own
-        return found.brand == YOUR_OWN or found.brand in own.partners or any(found.brand == brand.name for brand in own.brands)
+        return found.brand in (YOUR_OWN, YOUR_PARTNER) or any(found.brand == brand.name for brand in self.names.own.brands)
 
     def _own_brand(self) -> Iterator[Sign]:
         brand: Brand | None = self.names.brands.claimed(self.shown) if self.shown and len(self.names.brands) else None
         if brand is None or self.names.brands.is_true(brand, self.domain):
             return
         text = f"The name '{self._name}' is that of {brand.name}, but {self._where} is not at one of its domains"
-        yield Sign("own-brand", self.dubious, text, self.address)
+        yield Sign("own-brand", self.false, text, self.address)
 
     @property
     def _where(self) -> str:
@@ -279,6 +286,8 @@ def shown_address(address: str) -> str:
 
 
 def _clean(text: str) -> str:
+    if not text.isascii():
+        text = "".join([letter for letter in text if unicodedata.category(letter) != "Cf"])
     text = _CONTROL.sub(" ", text).replace("'", "’")
     return text if len(text) <= MAX_NAME_SHOWN else f"{text[: MAX_NAME_SHOWN - 3]}..."
 

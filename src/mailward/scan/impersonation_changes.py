@@ -29,7 +29,7 @@ def known_address(assessment: Assessment, policy: Policy) -> Iterator[Change]:
             policy = policy.changed(setting, people.knowing(sign.person, sign.address))
         except ValueError:  # an address no list can hold
             return
-        told.append(f"{shown_address(sign.address)} was a known address of {sign.person.names[0]}")
+        told.append(f"{shown_address(sign.address)} were a known address of {sign.person.names[0]}")
         yield Change(f"if {' and '.join(told)}", assessment, policy)
 
 
