@@ -5,21 +5,31 @@ The table is data (`data/brands.toml`, whose head tells its grammar). Operators 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 
-from mailward.message.domains import registrable
 from mailward.phishing.packaged import DATA
 from mailward.phishing.skeletons import compact, skeleton, words
-from mailward.phishing.vocabulary import service_words
+from mailward.phishing.vocabulary import of_service, service_words
+from mailward.reputation.knowledge import Known, known
 
 MAX_NAME = 200  # characters of a display name that are looked at
+MAX_WORDS = 40  # of them
 MAX_WINDOW = 6  # words of the longest name
 MIN_JOINED = 5  # letters of a name that also counts when it is written in pieces ("Pay Pal"); shorter ones are initials
-_COUNTRY_OPEN = frozenset("cc tk ml ga cf gq ws pw su to la ly sh st vc bz".split())  # sold to anybody, a brand seldom has its name there
+SHORT = 3  # letters of a label that alone means nobody
+
+# Endings of two letters that are sold to anybody as something else than a country
+_NOT_COUNTRIES = frozenset("cc tk ml ga cf gq ws pw su to la ly sh st vc bz io ai me tv co fm am gg".split())
+_SECOND = frozenset("co com net org or ne ltd plc".split())
+_NOT_SECOND = frozenset("com.de com.se co.nl co.no co.dk co.cz co.com".split())  # private registries
+_EVERYBODYS = Known.HOSTING | Known.DYNAMIC
+_ADDRESS = re.compile(r"@([A-Za-z0-9.-]+)")
+_ADDRESS_TEXT = re.compile(r"[^\s<>()\[\],;:\"]{0,64}@[A-Za-z0-9.-]+")
 
 
 class Needs(StrEnum):
@@ -38,25 +48,31 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """`domains`: registrable, nobody else has addresses there. `shared`: of the brand too, but with addresses or pages of anybody.
-
-    `countries`: first labels under which the brand has the domains of countries. `labels`: what look-alikes of it are told by.
+    """`domains`: nobody else has addresses there; a single label stands for a top-level domain. `shared`: of the brand too, but with
+    addresses or pages of anybody. `countries`: first labels under which it has the domains of countries. `labels`: what look-alikes copy.
     """
 
     name: str
     kind: str
     names: tuple[Name, ...]
-    domains: frozenset[str]
-    shared: frozenset[str] = frozenset()
-    countries: frozenset[str] = frozenset()
+    domains: tuple[str, ...]
+    shared: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()  # "word.ending": domains of its members hold the word beside names of places ("sparkasse-bochum.de")
 
     @property
     def domain(self) -> str:
         """The one to tell people."""
-        return next((each for each in self.order if each), "")
+        return next((each for each in (*self.domains, *self.shared)), f"{self.name}")
 
-    order: tuple[str, ...] = ()
+    def domain_of(self, label: str) -> str:
+        """The one with that first label, or the one to tell."""
+        return next((each for each in (*self.domains, *self.shared) if each.partition(".")[0] == label), self.domain)
+
+    def plain(self, label: str) -> bool:
+        """Whether the label is an ordinary word, or too short to mean the brand alone."""
+        return len(label) <= SHORT or any(name.needs and compact(name.text) == label for name in self.names)
 
 
 class Brands:
@@ -64,23 +80,31 @@ class Brands:
 
     def __init__(self, brands: Iterable[Brand]) -> None:
         self.all = tuple(brands)
-        self._by_domain: dict[str, Brand] = {}
+        self._owners: dict[str, tuple[Brand, bool]] = {}
         self._by_country: dict[str, Brand] = {}
         self._by_name: dict[str, list[tuple[Brand, Name]]] = {}
         self._by_skeleton: dict[str, list[tuple[Brand, Name]]] = {}
         self._unspaced: list[tuple[str, Brand]] = []
+        self._families = {each: brand for brand in self.all for each in brand.family}
         for brand in self.all:
-            for domain in (*brand.domains, *brand.shared):
-                self._by_domain.setdefault(domain, brand)
+            for domain in brand.domains:
+                self._owners.setdefault(domain, (brand, True))
             for label in brand.countries:
                 self._by_country.setdefault(label, brand)
             for name in brand.names:
-                key = compact(name.text)
-                if any(_unspaced(letter) for letter in key):
-                    self._unspaced.append((key, brand))
-                    continue
-                self._by_name.setdefault(key, []).append((brand, name))
-                self._by_skeleton.setdefault(skeleton(key), []).append((brand, name))
+                self._add_name(brand, name)
+        for brand in self.all:
+            for domain in brand.shared:
+                self._owners.setdefault(domain, (brand, False))
+
+    def _add_name(self, brand: Brand, name: Name) -> None:
+        key = compact(name.text)
+        if any(_unspaced(letter) for letter in key):
+            self._unspaced.append((key, brand))
+            return
+        self._by_name.setdefault(key, []).append((brand, name))
+        if len(key) > SHORT:
+            self._by_skeleton.setdefault(skeleton(key), []).append((brand, name))
 
     def __len__(self) -> int:
         return len(self.all)
@@ -88,46 +112,94 @@ class Brands:
     def __iter__(self) -> Iterator[Brand]:
         return iter(self.all)
 
+    def owner(self, host: str) -> tuple[Brand | None, bool]:
+        """Whose a host is, and whether nobody else can have addresses or pages there."""
+        name = host
+        while name:
+            found = self._owners.get(name)
+            if found is not None:
+                return found
+            label, _, name = name.partition(".")
+            brand = self._by_country.get(label)
+            if brand is not None and of_country(name):
+                return brand, True
+        return self._member(host), True
+
+    def _member(self, host: str) -> Brand | None:
+        """The brand of whose family a host is. Words of services beside the name are no place."""
+        label, _, ending = ".".join(host.split(".")[-2:]).partition(".")
+        if "-" not in label:
+            return None
+        pieces = label.split("-")
+        brand = next((found for piece in pieces if (found := self._families.get(f"{piece}.{ending}"))), None)
+        return None if brand is None or any(of_service(piece) for piece in pieces) else brand
+
     def of_domain(self, domain: str) -> Brand | None:
-        """The brand that owns the registrable domain of a host, shared ones too."""
-        site = registrable(domain) or domain
-        found = self._by_domain.get(site)
-        if found is None:
-            label, _, suffix = site.partition(".")
-            if _of_country(suffix):
-                found = self._by_country.get(label)
-        return found
+        """The brand that owns a host, shared domains too."""
+        return self.owner(domain)[0]
 
     def is_true(self, brand: Brand, domain: str) -> bool:
-        """Whether mail from the domain may use the name of the brand: one of its own, where nobody else has addresses."""
-        site = registrable(domain) or domain
-        if site in brand.domains:
+        """Whether mail from the domain may use the name of the brand: one of its own, where nobody else has addresses.
+
+        Below a mail provider's domain (reply.yahoo.com) are its own hosts, at it its customers.
+        """
+        if brand.family and self._member(domain) is brand:
             return True
-        label, _, suffix = site.partition(".")
-        return label in brand.countries and _of_country(suffix)
+        whole = domain
+        while domain:
+            if domain in brand.domains:
+                return True
+            if domain in brand.shared:
+                return domain != whole and bool(known(domain) & Known.FREEMAIL) and not known(domain) & _EVERYBODYS
+            label, _, domain = domain.partition(".")
+            if label in brand.countries and of_country(domain):
+                return f"{label}.*" not in brand.shared
+        return False
 
     def claimed(self, display_name: str) -> Brand | None:
         """The brand that a display name (or subject) says it is of; None where it is of nobody or only looks so. Bounded by MAX_NAME."""
-        return _claim(self, display_name[:MAX_NAME])
+        found = self.claims(display_name)
+        return found[0] if found else None
 
-    def _find(self, text: str) -> Brand | None:
-        found = words(text)
-        plain = [word.lower() for word in found]
+    def claims(self, display_name: str) -> tuple[Brand, ...]:
+        """All of them. An address in a name claims the brand that owns its domain."""
+        return _claims(self, display_name[:MAX_NAME])
+
+    def _find(self, text: str) -> Iterator[Brand]:
+        if "@" in text:
+            for domain in _ADDRESS.findall(text):
+                owner, exclusive = self.owner(domain.lower())
+                if owner is not None and exclusive:
+                    yield owner
+            text = _ADDRESS_TEXT.sub(" ", text)
+        plain = _spelled([word.lower() for word in words(text)[:MAX_WORDS]])
+        alike = [skeleton(word) for word in plain]
         for start in range(len(plain)):
-            joined = ""
+            joined = looked = ""
             for end in range(start, min(len(plain), start + MAX_WINDOW)):
-                joined += plain[end]
-                pieces = end - start + 1
-                candidates = self._by_name.get(joined) or self._by_skeleton.get(skeleton(joined))
-                for brand, name in candidates or ():
-                    if pieces > 1 and len(joined) < MIN_JOINED and " " not in name.text:
+                joined, looked = joined + plain[end], looked + alike[end]
+                for brand, name in self._by_name.get(joined) or self._by_skeleton.get(looked) or ():
+                    if end > start and len(joined) < MIN_JOINED and " " not in name.text:
                         continue
                     if _enough(name.needs, plain[:start] + plain[end + 1 :]):
-                        return brand
+                        yield brand
         if self._unspaced and not text.isascii():
             whole = compact(text)
-            return next((brand for key, brand in self._unspaced if key in whole), None)
-        return None
+            yield from (brand for key, brand in self._unspaced if key in whole)
+
+
+def _spelled(words: list[str]) -> list[str]:
+    """Five or more letters in a row are a word spelled out ("P a y P a l"); fewer are initials."""
+    found: list[str] = []
+    run: list[str] = []
+    for word in [*words, ""]:
+        if len(word) == 1:
+            run.append(word)
+            continue
+        found += ["".join(run)] if len(run) >= MIN_JOINED else run
+        run = []
+        found.append(word)
+    return found[:-1]
 
 
 def _enough(needs: Needs, beside: list[str]) -> bool:
@@ -140,21 +212,24 @@ def _enough(needs: Needs, beside: list[str]) -> bool:
 
 
 @lru_cache(1 << 12)
-def _claim(brands: Brands, text: str) -> Brand | None:
-    return brands._find(text)
+def _claims(brands: Brands, text: str) -> tuple[Brand, ...]:
+    return tuple(dict.fromkeys(brands._find(text)))
 
 
 def _unspaced(letter: str) -> bool:
-    """Whether it is of a script written without blanks between words."""
-    return "\u0e00" <= letter <= "\u0eff" or "\u2e80" <= letter <= "\u9fff" or "\uac00" <= letter <= "\ud7af"
+    """Whether it is of a script written without blanks between words (Hangul decomposed)."""
+    return (
+        "\u0e00" <= letter <= "\u0eff" or "\u1100" <= letter <= "\u11ff" or "\u2e80" <= letter <= "\u9fff" or "\uac00" <= letter <= "\ud7af"
+    )
 
 
-def _of_country(suffix: str) -> bool:
-    last = suffix.rpartition(".")[2]
-    return len(last) == 2 and last not in _COUNTRY_OPEN and (suffix == last or suffix.partition(".")[0] in _SECOND)
-
-
-_SECOND = frozenset("co com net org or ne ltd plc".split())
+@lru_cache(1 << 10)
+def of_country(suffix: str) -> bool:
+    """Whether an ending is that of a country ("de", "co.uk"), under which a brand may have its name, and not one sold to anybody."""
+    first, _, last = suffix.rpartition(".")
+    if len(last) != 2 or last in _NOT_COUNTRIES or suffix in _NOT_SECOND:
+        return False
+    return not first or first in _SECOND
 
 
 def made(
@@ -165,16 +240,26 @@ def made(
     needs: Needs = Needs.NOTHING,
     shared: Iterable[str] = (),
     like: Iterable[str] = (),
+    family: Iterable[str] = (),
 ) -> Brand:
-    """A brand from what a table says of it. `label.*` in `domains`: the domains of countries."""
-    written = tuple(domains)
+    """A brand from what a table says of it. `label.*` in `domains` or `shared`: the domains of countries."""
     names = (Name(name, needs), *also)
-    countries = frozenset(each[:-2] for each in written if each.endswith(".*"))
-    own = tuple(each for each in written if not each.endswith(".*"))
+    own, common = list(domains), list(shared)
+    countries = [each[:-2] for each in (*own, *common) if each.endswith(".*")]
     told = {compact(each.text) for each in names}
-    firsts = dict.fromkeys(each.partition(".")[0] for each in (*own, *shared, *countries))
-    labels = [label for label in firsts if any(label in each or each in label for each in told if len(each) >= 3)]
-    return Brand(name, kind, names, frozenset(own), frozenset(shared), countries, tuple(dict.fromkeys((*labels, *like))), own)
+    distinct = [written for each in names if not each.needs and len(written := compact(each.text)) > SHORT]
+    firsts = [each.partition(".")[0] for each in (*own, *common) if "." in each]
+    labels = [label for label in firsts if len(label) >= SHORT and (label in told or any(each in label for each in distinct))]
+    return Brand(
+        name,
+        kind,
+        names,
+        tuple(each for each in own if not each.endswith(".*")),
+        tuple(each for each in common if not each.endswith(".*")),
+        tuple(dict.fromkeys(countries)),
+        tuple(dict.fromkeys((*like, *labels))),
+        tuple(family),
+    )
 
 
 _MARKS = {"=": Needs.ALONE, "~": Needs.SERVICE}
@@ -187,6 +272,7 @@ def read(text: str) -> tuple[Brand, ...]:
         for name, entry in brands.items():
             also = [each.strip() for each in entry.get("also", "").split("|") if each.strip()]
             names = [Name(each.lstrip("=~"), _MARKS.get(each[0], Needs.NOTHING)) for each in also]
+            shared, like = entry.get("shared", "").split(), entry.get("like", "").split()
             found.append(
                 made(
                     name,
@@ -194,8 +280,9 @@ def read(text: str) -> tuple[Brand, ...]:
                     entry["domains"].split(),
                     names,
                     Needs(entry.get("needs", "")),
-                    entry.get("shared", "").split(),
-                    entry.get("like", "").split(),
+                    shared,
+                    like,
+                    entry.get("family", "").split(),
                 )
             )
     return tuple(found)

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 
 import re2
 
-from mailward.auth import Outcome
 from mailward.content.links import Links
 from mailward.content.mail import Mail
 from mailward.message import invisible

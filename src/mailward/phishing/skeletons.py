@@ -1,4 +1,7 @@
-"""What a text looks like: characters that pass for others become one (Unicode TS 39), for comparing, never for showing."""
+"""What a text looks like: characters that pass for others become one (Unicode TS 39), for comparing, never for showing.
+
+Everything is linear in the length of the text.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from functools import cache
 
 from mailward.phishing.packaged import DATA
 
-_ASCII = str.maketrans("01|!i35$", "olllless")
+_ALIKE = str.maketrans("01|!i35$", "olllless")
+_ROUGHLY = str.maketrans("0123456789bcdefghijklmnopqrstuvwxyz", "olzeasbtaqdcdctqnlllknnopqnstuuuxyz")
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_DROPPED = frozenset({"Mn", "Me", "Cf"})  # accents, variation selectors, zero-width characters
 
 
 @cache
@@ -25,26 +30,37 @@ def _confusables() -> dict[int, str]:
 
 
 def latin(text: str) -> str:
-    """Lower-case text with look-alikes of Latin letters replaced, accents dropped."""
+    """The text with look-alikes of Latin letters as those, accents and what cannot be seen dropped; the case stays where a letter has one."""
     if text.isascii():
-        return text.lower()
-    text = unicodedata.normalize("NFKD", text).translate(_confusables()).lower()
-    return "".join([letter for letter in text if not unicodedata.combining(letter)])
+        return text
+    text = unicodedata.normalize("NFKD", text).translate(_confusables())
+    return text if text.isascii() else "".join([letter for letter in text if unicodedata.category(letter) not in _DROPPED])
 
 
 def skeleton(text: str) -> str:
-    """The form in which texts that look alike are the same. Linear in its length."""
-    return latin(text).translate(_ASCII).replace("rn", "m").replace("vv", "w")
+    """Texts that a reader takes for one another have the same (i, l and 1; o and 0; rn and m; vv and w)."""
+    return latin(text).lower().replace("rn", "m").replace("vv", "w").replace("cl", "d").translate(_ALIKE)
+
+
+def rough(text: str) -> str:
+    """As `skeleton` with more letters alike (b and d, c and e, g and q, m, n and r, u, v and w): for long names only."""
+    return (
+        latin(text)
+        .lower()
+        .translate(_ROUGHLY)
+        .replace("nn", "n")
+        .replace("uu", "u")
+        .replace("cl", "d")
+        .replace("lb", "d")
+        .replace("lc", "k")
+    )
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, split at changes from lower to upper case too, accents and look-alikes gone but not the case."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text).translate(_confusables())
-        text = "".join([letter for letter in text if not unicodedata.combining(letter)])
-    return [piece for word in _WORD.findall(text) for piece in _CAMEL.split(word)]
+    """The words of a text as `latin`, split at changes from lower to upper case too."""
+    return [piece for word in _WORD.findall(latin(text)) for piece in _CAMEL.split(word)]
 
 
 def compact(text: str) -> str:
     """Its words in lower case, joined."""
-    return "".join(words(text)).lower()
+    return "".join(_WORD.findall(latin(text))).lower()

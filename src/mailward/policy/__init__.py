@@ -10,6 +10,7 @@ from mailward.policy.levels import THRESHOLDS, Level
 from mailward.policy.lists import DnsLists, DomainList, DomainLists, NetworkList, SenderList
 from mailward.policy.message_action import MessageAction
 from mailward.policy.new_spam_sources import NewSpamSources
+from mailward.policy.people import BrandList, PeopleList
 from mailward.policy.problems import DocumentError, EntryError, ListError, PolicyError, Problem
 from mailward.policy.urls import UrlList
 from mailward.policy.web_reputation import WebLevel, WebReputation
@@ -21,6 +22,7 @@ __all__ = [
     "AdvancedSpamPrevention",
     "AskAt",
     "Authentication",
+    "BrandList",
     "DnsLists",
     "DocumentError",
     "DomainList",
@@ -34,6 +36,7 @@ __all__ = [
     "MessageAction",
     "NetworkList",
     "NewSpamSources",
+    "PeopleList",
     "Policy",
     "PolicyError",
     "Problem",

@@ -6,9 +6,11 @@ from pydantic import Field
 
 from mailward.policy import message_action
 from mailward.policy.actions import Action
+from mailward.policy.impersonation import Impersonation
 from mailward.policy.levels import THRESHOLDS, Level
 from mailward.policy.lists import SenderList
 from mailward.policy.message_action import DeferText, MessageAction, RejectText, TagText
+from mailward.policy.people import BrandList
 from mailward.policy.table import Table
 
 
@@ -59,3 +61,8 @@ class AdvancedSpamPrevention(Table):
     log_only: bool = Field(default=False, description="Only observe: tracking shows what would have happened, the mail is delivered.")
     target: PhishingTarget = Field(default_factory=PhishingTarget)
     action: PhishingAction = Field(default_factory=PhishingAction)
+    own_brands: BrandList = Field(
+        default_factory=BrandList,
+        description='Brands to watch beside those of the packaged table: "Contoso Bank: contoso.com contoso-mail.net"; other names after a |.',
+    )
+    impersonation: Impersonation = Field(default_factory=Impersonation)

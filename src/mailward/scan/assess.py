@@ -32,6 +32,8 @@ from mailward.scan.assessment import Assessment, Contribution, RatedUrl, SenderI
 MAX_SUBJECT = 998  # characters kept, the longest line of RFC 5322
 MAX_ADDRESS = 320  # characters kept of one address (RFC 3696 erratum 1690: 64 + 1 + 255)
 MAX_FROM = 100  # visible From addresses kept; real mail has one
+MAX_SHOWN = 200  # characters kept of a display name; clients show fewer
+MAX_REPLY_TO = 10  # addresses kept
 MAX_RECIPIENTS = 1_000  # kept of the envelope (RFC 5321 4.5.3.1.10 asks servers to take 100)
 MAX_URLS = 500  # distinct ones rated and kept; wanted mail with more is a newsletter of one site
 MAX_LINK_TEXT = 200  # characters kept of what stood on a link
@@ -161,6 +163,8 @@ def assess(
         reputation=reputation.answers if reputation else (),
         relayed=source.hop >= 0,
         authenticated=envelope.authenticated,
+        shown_from=tuple(_kept(address.display, MAX_SHOWN) for address in message.from_[:MAX_FROM] if address.addr),
+        reply_to=tuple(_kept(canonical_address(address.addr), MAX_ADDRESS) for address in message.reply_to[:MAX_REPLY_TO] if address.addr),
         extra={"direction": _direction(senders, envelope, site)},
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from mailward.auth import Authentication
 from mailward.content.contribution import Contribution
 from mailward.reputation.answer import ListAnswer
@@ -15,8 +17,7 @@ Unchecked = Literal["unchecked"]
 Untested = Literal["untested"]
 
 
-@dataclass(frozen=True, slots=True)
-class RatedUrl:
+class RatedUrl(msgspec.Struct, frozen=True):
     """A URL of the message. `rating` "untested": nothing is known of it; "unchecked": nobody looked."""
 
     url: str
@@ -66,4 +67,6 @@ class Assessment:
     authenticated: bool = False  # the client signed in: a user of ours
     relayed: bool = False  # a hop of ours or a file brought it: whoever sent it is not at the other end of the line
     connection_only: bool = False  # the client was turned away before it sent the message
+    shown_from: tuple[str, ...] = ()  # display names of From, one for each of `header_from`, "" where there is none
+    reply_to: tuple[str, ...] = ()  # addresses that answers go to, lower case
     extra: dict[str, str] = field(default_factory=dict)  # display only

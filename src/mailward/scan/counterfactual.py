@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from mailward.policy import THRESHOLDS, Level, Policy
 from mailward.policy.document import UnscannableAction
 from mailward.policy.lists import EntryList
-from mailward.scan import authentication_changes, listed_changes, phishing_changes, source_changes, web_changes
+from mailward.scan import authentication_changes, impersonation_changes, listed_changes, phishing_changes, source_changes, web_changes
 from mailward.scan.assess import MORE
 from mailward.scan.assessment import Assessment, Contribution
 from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.change import Change, observing
 from mailward.scan.decide import Ruling, rule, score_of
+from mailward.scan.impersonation import IMPERSONATION
 from mailward.scan.verdict import NO_EVIDENCE, Kind, Verdict
 from mailward.scan.wording import treated
 
@@ -72,14 +73,18 @@ def _looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:
     if ruling.filter == AUTHENTICATION:
         failed = authentication_changes
         return (failed.authenticated, failed.approve, failed.uncounted, failed.observed)
+    if ruling.filter == IMPERSONATION:
+        person = impersonation_changes
+        return (person.known_address, person.authenticated, person.partner, person.own_domains, person.approve, person.observed)
     if ruling.kind is Kind.SPAM:
         return (_authenticated, _higher_threshold, _fewer_shares, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     if ruling.kind is Kind.BLOCKED_SENDER:
         return (_authenticated, _unblocked, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     first = (listed_changes.unapprove, listed_changes.higher_level, listed_changes.switched_on)
     phishing = (phishing_changes.unapprove, phishing_changes.higher_level, phishing_changes.switched_on)
+    people = (impersonation_changes.unapprove, impersonation_changes.switched_on)
     last = (web_changes.unapprove, web_changes.higher_level, web_changes.switched_on, source_changes.switched_on)
-    return (*first, *_content_looks(ruling, policy), *phishing, *last, authentication_changes.acted_on)
+    return (*first, *_content_looks(ruling, policy), *people, *phishing, *last, authentication_changes.acted_on)
 
 
 def _content_looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:

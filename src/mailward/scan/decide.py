@@ -11,6 +11,7 @@ from mailward.scan.approval import approved_sender
 from mailward.scan.assessment import Assessment, Contribution
 from mailward.scan.authentication import authentication
 from mailward.scan.email_reputation import email_reputation
+from mailward.scan.impersonation import impersonation
 from mailward.scan.new_spam_sources import new_spam_sources
 from mailward.scan.opinion import NOTHING, Filter, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason, Verdict
@@ -90,6 +91,7 @@ def blocking(assessment: Assessment, policy: Policy) -> str:
 FILTERS: tuple[Filter, ...] = (  # of equal severity, the first decides
     email_reputation,
     authentication,
+    impersonation,
     advanced_spam_prevention,
     web_reputation,
     content_scanning,

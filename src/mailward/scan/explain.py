@@ -16,6 +16,8 @@ from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.counterfactual import counterfactuals
 from mailward.scan.decide import CONTENT_SCANNING, score_of
 from mailward.scan.email_reputation import EMAIL_REPUTATION, action_of, charges
+from mailward.scan.impersonation import IMPERSONATION
+from mailward.scan.impersonation import action_of as action_taken
 from mailward.scan.new_spam_sources import NEW_SPAM_SOURCES
 from mailward.scan.verdict import Kind, Reason, Verdict
 from mailward.scan.web_reputation import WEB_REPUTATION, rated
@@ -75,6 +77,10 @@ def _facts(assessment: Assessment, policy: Policy) -> Iterator[tuple[str, str]]:
     yield "id", assessment.id
     yield "time", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(assessment.time))
     yield "from", ", ".join(assessment.header_from) or _UNKNOWN
+    if any(assessment.shown_from):
+        yield "shown as", ", ".join([repr(name)[1:-1] for name in assessment.shown_from if name])
+    if assessment.reply_to:
+        yield "answers to", ", ".join(assessment.reply_to)
     yield "envelope from", _UNKNOWN if assessment.mail_from is None else assessment.mail_from or "<> (a bounce)"
     yield "to", ", ".join(assessment.rcpt_to) or _UNKNOWN
     yield "subject", assessment.subject
@@ -145,6 +151,9 @@ def _settings(assessment: Assessment, verdict: Verdict, policy: Policy) -> Itera
         yield f"authentication.target.act_on is {policy.authentication.target.act_on}"
         yield f"authentication.action is {policy.authentication.action.action}"
     yield from _phishing_settings(verdict, policy)
+    if verdict.filter == IMPERSONATION:
+        name, action = action_taken(assessment, policy)
+        yield f"{IMPERSONATION}.{name} is {action}"
     if verdict.filter == WEB_REPUTATION:
         target = policy.web_reputation.target
         yield f"Level {target.level.capitalize()} of Web Reputation acts on links rated below {target.level.threshold}"
@@ -187,7 +196,9 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     for note in explanation.notes:
         yield f"  {note}"
     yield from _sum("What counted", "spam", explanation.contributions, explanation.score, explanation.threshold)
-    yield from _sum("What counted as phishing", "phishing", explanation.phishing, explanation.phishing_score, explanation.phishing_threshold)
+    yield from _sum(
+        "What counted as phishing", "phishing", explanation.phishing, explanation.phishing_score, explanation.phishing_threshold
+    )
     if explanation.counterfactuals:
         yield ""
         yield "What would have changed it"
