@@ -7,15 +7,11 @@ a weight is fitted on, and every score that is reported, comes from a model that
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import math
 import os
-import pickle
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -36,7 +32,7 @@ from mailward.message import parse
 from mailward.message.origin import origin
 from mailward.message.urls import urls_of
 from mailward.phishing.evidence import gather
-from mailward.phishing.score import CAP, STANDINGS, Model, Weights, meanings, save
+from mailward.phishing.score import CAP, STANDINGS, meanings
 from mailward.reputation.url.rater import Rater, load
 
 NAME = "phishing-2026.11"
@@ -193,7 +189,7 @@ class Wordings:
         from sklearn.linear_model import LogisticRegression
 
         part = np.flatnonzero(self.used & ~np.isin(self.folds, list(left_out)))
-        weights = weights_of([self.examples[index] for index in part])
+        weights = weights_of([self.examples[index] for index in part.tolist()])
         model = LogisticRegression(C=WORDING_C, solver="liblinear", tol=0.02, max_iter=100, random_state=SEED)
         model.fit(self.rows[part], self.labels[part], sample_weight=weights)
         self.say(f"wording without folds {sorted(left_out)}: {part.size} messages")
@@ -304,9 +300,11 @@ def layer(wordings: Wordings, left_out: frozenset[int]) -> Layer:
     for fold in range(FOLDS):
         if fold in left_out:
             continue
-        part = np.flatnonzero((wordings.folds == fold))
-        own = [wordings.examples[index] for index in part]
-        use = np.array([each.entry.source not in NOT_FOR_FACTS and not (each.entry.label == "spam" and each.entry.source in UNSORTED) for each in own])
+        part = np.flatnonzero(wordings.folds == fold)
+        own = [wordings.examples[index] for index in part.tolist()]
+        use = np.array(
+            [each.entry.source not in NOT_FOR_FACTS and not (each.entry.label == "spam" and each.entry.source in UNSORTED) for each in own]
+        )
         part = part[use]
         own = [each for each, good in zip(own, use, strict=True) if good]
         rows.append(facts.matrix(own, wordings.scores(left_out | {fold})[part]))
@@ -327,7 +325,12 @@ def shares(scores: Floats) -> dict[str, Any]:
     result = {}
     for level, limit in LEVELS.items():
         count = int((scores >= limit).sum())
-        result[level] = {"count": count, "of": int(scores.size), "share": count / max(1, scores.size), "interval": wilson(count, int(scores.size))}
+        result[level] = {
+            "count": count,
+            "of": int(scores.size),
+            "share": count / max(1, scores.size),
+            "interval": wilson(count, int(scores.size)),
+        }
     return result
 
 
@@ -345,16 +348,16 @@ def measure(examples: Sequence[Example], labels: dict[str, str], say: Say) -> di
     result: dict[str, Any] = {"older": len(older), "newer": shares(found)}
     if labels:
         names = [labels.get(digest(each.entry.path), "") for each in newer]
-        result["labelled"] = {
-            kind: shares(found[[name == kind for name in names]]) for kind in sorted(set(names) - {""})
-        }
+        result["labelled"] = {kind: shares(found[[name == kind for name in names]]) for kind in sorted(set(names) - {""})}
     result["sources"] = {}
     for fold in range(FOLDS):
         part = np.flatnonzero(wordings.folds == fold)
-        scores = layer(wordings, frozenset({fold})).scores([train[index] for index in part], wordings.scores(frozenset({fold}))[part])
-        for source in sorted({train[index].entry.source for index in part}):
+        scores = layer(wordings, frozenset({fold})).scores(
+            [train[index] for index in part.tolist()], wordings.scores(frozenset({fold}))[part]
+        )
+        for source in sorted({train[index].entry.source for index in part.tolist()}):
             for label in ("ham", "bounce", "spam", "phish"):
-                own = np.array([train[i].entry.source == source and train[i].entry.label == label for i in part])
+                own = np.array([train[i].entry.source == source and train[i].entry.label == label for i in part.tolist()])
                 if own.any():
                     result["sources"][f"{source} {label}"] = shares(scores[own])
     wanted = [(name, values) for name, values in result["sources"].items() if name.endswith((" ham", " bounce"))]
@@ -376,5 +379,7 @@ def table(result: dict[str, Any]) -> str:
         lines.append(f"{name:34}{values['medium']['of']:9,}   {values['high']['share']:.2%}  {medium:32}  {values['low']['share']:.2%}")
     for level in LEVELS:
         all_of = result[f"wanted {level}"]
-        lines.append(f"wanted mail but synthetic_ham at {level}: {all_of['count']} of {all_of['of']:,} ({all_of['share']:.3%}, 95 %: {all_of['interval'][0]:.3%} to {all_of['interval'][1]:.3%})")
+        low, high = all_of["interval"]
+        told = f"{all_of['count']} of {all_of['of']:,} ({all_of['share']:.3%}, 95 %: {low:.3%} to {high:.3%})"
+        lines.append(f"wanted mail but synthetic_ham at {level}: {told}")
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import re2
 
+from mailward.auth import Outcome
 from mailward.content.links import Links
 from mailward.content.mail import Mail
 from mailward.message import invisible
@@ -32,11 +33,16 @@ MAX_WORDS = 60  # characters of a detail in a sentence
 _SHARED = Known.HOSTING | Known.DYNAMIC | Known.SHORTENER
 _FREE = Known.FREEMAIL | Known.DISPOSABLE
 # Social networks and shops whose buttons stand under everybody's mail: named in a text, they claim nothing.
-_EVERYWHERE = frozenset("Facebook|Instagram|Twitter|X|LinkedIn|WhatsApp|Google|Apple|Telegram|Visa|Mastercard|YouTube|Meta|TikTok|Pinterest|Google Play".split("|"))
+_EVERYWHERE = frozenset(
+    "Facebook|Instagram|Twitter|X|LinkedIn|WhatsApp|Google|Apple|Telegram|Visa|Mastercard|YouTube|Meta|TikTok|Pinterest|Google Play".split(
+        "|"
+    )
+)
 _ROLES = re.compile(
-    r"\b(?:support|help ?desk|service ?desk|admin(?:istrator|istration)?|security|it (?:team|dept|department|service|support)|mail ?(?:server|box|delivery|admin|team)|"
-    r"web ?mail|e-?mail (?:team|admin|service|server|security)|server|account(?:s| team)?|billing|payroll|human resources|hr|notification|verification|post ?master|"
-    r"kundenservice|kundendienst|sicherheit|konto|soporte|seguridad|suporte|segurança|sécurité|assistance|assistenza|sicurezza|klantenservice|beveiliging)\b"
+    r"\b(?:support|help ?desk|service ?desk|admin(?:istrator|istration)?|security|it (?:team|dept|department|service|support)|"
+    r"mail ?(?:server|box|delivery|admin|team)|web ?mail|e-?mail (?:team|admin|service|server|security)|server|account(?:s| team)?|billing|"
+    r"payroll|human resources|hr|notification|verification|post ?master|kundenservice|kundendienst|sicherheit|konto|soporte|seguridad|suporte|"
+    r"segurança|sécurité|assistance|assistenza|sicurezza|klantenservice|beveiliging)\b"
 )
 _PHONE = re2.compile(rb"(?:\+|\(|\b)1?[\s.\-(]{0,3}8\d\d[\s.\-)]{1,3}\d{3}[\s.\-]{1,3}\d{4}|\+\s?1?\s?[(\d][\d\s().\-]{8,16}\d\b")
 _MONEY = re2.compile(rb"(?:[$]|usd|eur|\xe2\x82\xac|\xc2\xa3)\s?\d[\d,.]{2,}|\d[\d,.]{2,}\s?(?:[$]|usd|eur)")
@@ -77,7 +83,11 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
     if own is not None and table().is_true(own, mail.site):
         yield "brand:own", float(mail.proven is True), own.name
         forged = mail.auth.dmarc is Outcome.FAIL or (mail.auth.spf is Outcome.FAIL and not mail.auth.dkim_domains)
-        yield "brand:spoofed", float(mail.proven is False and forged and not mail.auth.vouched and not mail.site_known & Known.PLATFORM), own.name
+        yield (
+            "brand:spoofed",
+            float(mail.proven is False and forged and not mail.auth.vouched and not mail.site_known & Known.PLATFORM),
+            own.name,
+        )
     weight = 0.4 if known_sender(mail) else 1.0
     named = [brand for brand in brands_in(display) if not _truly(brand, mail)]
     if named:
@@ -102,7 +112,11 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
         true = [site for site in sites if any(table().is_true(brand, site) for brand in claimed)]
         yield "brand:links-elsewhere", weight * bool(sites and not true), claimed[0].name
         yield "brand:links-mixed", weight * bool(true and len(sites) > len(true)), claimed[0].name
-    in_local = [brand for brand in brands_in(_SEPARATORS.sub(" ", mail.sender.local[:MAX_LINE])) if not _truly(brand, mail) and len(brand.name) > SHORT]
+    in_local = [
+        brand
+        for brand in brands_in(_SEPARATORS.sub(" ", mail.sender.local[:MAX_LINE]))
+        if not _truly(brand, mail) and len(brand.name) > SHORT
+    ]
     if in_local:
         yield "brand:in-address", 1.0, in_local[0].name
     yield from _looks_like(mail, links)
@@ -140,7 +154,11 @@ def identity(mail: Mail) -> Facts:
     label = mail.site.partition(".")[0]
     if role and not known and not (mail.proven and len(label) > 2 and label.replace("-", "") in display.replace(" ", "")):
         yield "identity:role", 1.0 if mail.site_known & (_FREE | _SHARED) or mail.proven is not True else 0.5, role.group()
-    yield "identity:shared-domain", float(bool(mail.site_known & _SHARED) or bool(known_host(mail.sender.domain) & _SHARED)), clip(mail.sender.domain)
+    yield (
+        "identity:shared-domain",
+        float(bool(mail.site_known & _SHARED) or bool(known_host(mail.sender.domain) & _SHARED)),
+        clip(mail.sender.domain),
+    )
     recipient = message.to[0] if message.to and message.to[0].domain else None
     if recipient is not None:
         site = registrable(recipient.domain)
@@ -148,9 +166,11 @@ def identity(mail: Mail) -> Facts:
         if len(label) >= 4 and site != mail.site and not known_host(site) & _FREE:
             yield "identity:recipients-name", float(label in display), clip(site)
             yield "identity:recipients-domain-in-subject", float(site in message.subject[:MAX_LINE].lower()), clip(site)
-    yield "identity:return-path-foreign", float(
-        bool(mail.mail_from_site and mail.site and mail.mail_from_site != mail.site and mail.proven is not True)
-    ), clip(mail.mail_from_site)
+    yield (
+        "identity:return-path-foreign",
+        float(bool(mail.mail_from_site and mail.site and mail.mail_from_site != mail.site and mail.proven is not True)),
+        clip(mail.mail_from_site),
+    )
 
 
 def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Facts:
@@ -172,7 +192,11 @@ def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Fac
         personal |= bool(_WHOLE_ADDRESS.search(fragment) or (recipient and recipient in fragment.lower().replace("%40", "@")))
         coded |= len(code) > 12 and code in found.url
     yield "links:address-in-fragment", float(personal or coded), ""
-    yield "links:one-host", float(len(hosts) == 1 and mail.site not in next(iter(hosts)) and not known_sender(mail)), clip(next(iter(hosts), ""))
+    yield (
+        "links:one-host",
+        float(len(hosts) == 1 and mail.site not in next(iter(hosts)) and not known_sender(mail)),
+        clip(next(iter(hosts), "")),
+    )
 
 
 def pages(mail: Mail) -> Facts:
