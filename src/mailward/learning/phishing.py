@@ -32,7 +32,7 @@ from mailward.learning.corpora import Entry, entries
 from mailward.learning.examples import CHUNK, corpora_in
 from mailward.learning.measure import wilson
 from mailward.learning.normalise import normalise
-from mailward.message import Message, parse
+from mailward.message import Address, Message, parse
 from mailward.message.origin import origin
 from mailward.message.urls import urls_of
 from mailward.phishing.evidence import gather
@@ -114,20 +114,17 @@ def _renamed(message: Message, entry: Entry) -> Message:
     """The message with another name for its recipient in each: the mask of a collection is no wording of phishing."""
     picked = random.Random(entry.path.name)
     name = picked.choice(_NAMES)
-    address = f"{name}.{picked.choice(_NAMES)}@{picked.choice(_HOSTS)}"
+    local, domain = f"{name}.{picked.choice(_NAMES)}", picked.choice(_HOSTS)
 
     def other(found: re.Match[str]) -> str:
-        return address if "@" in found[0] else name
+        return f"{local}@{domain}" if "@" in found[0] else name
 
     return replace(
         message,
         subject=_RECIPIENT.sub(other, message.subject),
         text=_RECIPIENT.sub(other, message.text),
-        from_=tuple(replace(each, display=_RECIPIENT.sub(other, each.display)) for each in message.from_),
-        to=tuple(
-            replace(each, local=address.partition("@")[0], domain=address.partition("@")[2]) if _RECIPIENT.search(each.addr) else each
-            for each in message.to
-        ),
+        from_=tuple(Address(_RECIPIENT.sub(other, each.display), each.local, each.domain) for each in message.from_),
+        to=tuple(Address(each.display, local, domain) if _RECIPIENT.search(each.addr) else each for each in message.to),
     )
 
 
