@@ -72,7 +72,11 @@ WANTED = {
     ),
     "newsletter": (
         "example.com",
-        {"From": "Example News <news@example.com>", "Subject": "What is new in November", "List-Unsubscribe": "<https://www.example.com/u/1>"},
+        {
+            "From": "Example News <news@example.com>",
+            "Subject": "What is new in November",
+            "List-Unsubscribe": "<https://www.example.com/u/1>",
+        },
         "<p>Pay with PayPal, Visa or Apple Pay. Claim your 10 % voucher today.</p><p><a href='https://www.example.com/shop'>To the shop</a></p>"
         "<p>Follow us on Facebook and Instagram. Unsubscribe</p>",
     ),
