@@ -45,6 +45,11 @@ class Name:
     text: str
     needs: Needs = Needs.NOTHING
 
+    @property
+    def parted(self) -> bool:
+        """Whether it is written in more than one word."""
+        return len(words(self.text)) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class Brand:
@@ -134,6 +139,11 @@ class Brands:
         brand = next((found for piece in pieces if (found := self._families.get(f"{piece}.{ending}"))), None)
         return None if brand is None or any(of_service(piece) for piece in pieces) else brand
 
+    def names_of(self, brand: Brand, text: str) -> bool:
+        """Whether any name of the brand stands in a text, with what it needs beside it or not."""
+        joined = f" {' '.join(words(text[:MAX_NAME])).lower()} "
+        return any(f" {' '.join(words(name.text)).lower()} " in joined for name in brand.names)
+
     def of_domain(self, domain: str) -> Brand | None:
         """The brand that owns a host, shared domains too."""
         return self.owner(domain)[0]
@@ -179,7 +189,7 @@ class Brands:
             for end in range(start, min(len(plain), start + MAX_WINDOW)):
                 joined, looked = joined + plain[end], looked + alike[end]
                 for brand, name in self._by_name.get(joined) or self._by_skeleton.get(looked) or ():
-                    if end > start and len(joined) < MIN_JOINED and " " not in name.text:
+                    if end > start and len(joined) < MIN_JOINED and not name.parted:
                         continue
                     if _enough(name.needs, plain[:start] + plain[end + 1 :]):
                         yield brand

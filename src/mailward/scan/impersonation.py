@@ -275,9 +275,14 @@ def _answers(assessment: Assessment, names: Names, found: list[Sign]) -> Iterato
             yield Sign(
                 "reply-to-lookalike", True, f"Answers would go to {shown_address(address)}: {copied.text}", address, lookalike=copied
             )
-        elif found and registrable(domain) not in senders and any(sign.person or sign.name == "own-domain" for sign in found):
-            if not any(sign.person and address in sign.person.addresses for sign in found):
-                yield Sign("reply-to-elsewhere", False, f"Answers would go to another domain: {shown_address(address)}", address)
+        elif _elsewhere(address, registrable(domain), senders, found):
+            yield Sign("reply-to-elsewhere", False, f"Answers would go to another domain: {shown_address(address)}", address)
+
+
+def _elsewhere(address: str, domain: str, senders: set[str], found: list[Sign]) -> bool:
+    """Whether an answer to a name or a domain of ours would go to another domain, and to no address of that person."""
+    ours = [sign for sign in found if sign.person is not None or sign.name == "own-domain"]
+    return bool(ours) and domain not in senders and not any(sign.person and address in sign.person.addresses for sign in ours)
 
 
 def shown_address(address: str) -> str:
