@@ -9,7 +9,9 @@ from mailward.message.urls import FoundUrl, urls_of
 from mailward.phishing.evidence import gather
 from mailward.phishing.score import meanings
 
-PAYPAL = Authentication(Outcome.PASS, Outcome.PASS, Outcome.PASS, spf_domain="paypal.com", dkim_domains=("paypal.com",), source="mx.example.org")
+PAYPAL = Authentication(
+    Outcome.PASS, Outcome.PASS, Outcome.PASS, spf_domain="paypal.com", dkim_domains=("paypal.com",), source="mx.example.org"
+)
 
 
 def facts(body="Hello", html=True, auth=PROVEN, urls=None, ratings=(), **headers):
@@ -47,20 +49,26 @@ def test_the_brand_itself_may_use_its_name():
 
 def test_a_text_in_the_name_of_a_brand():
     """At its head, again and again, as its owner, with links elsewhere."""
-    found = facts("<p>PayPal</p><p>Your PayPal balance. PayPal wants you to <a href='https://example.net/x'>log in</a></p><p>© 2026 PayPal</p>")
+    found = facts(
+        "<p>PayPal</p><p>Your PayPal balance. PayPal wants you to <a href='https://example.net/x'>log in</a></p><p>© 2026 PayPal</p>"
+    )
     assert {"brand:introduced", "brand:named-often", "brand:copyright", "brand:links-elsewhere"} <= found.keys()
     assert "brand:links-elsewhere" not in facts("<p>PayPal PayPal PayPal <a href='https://www.paypal.com/'>pay</a></p>")
 
 
 def test_buttons_of_social_networks_claim_nothing():
     """Every newsletter ends in them."""
-    found = facts("<p>Our news of the week, and much more text of every kind.</p>" * 9 + "<p>Follow us on Facebook, Instagram and LinkedIn</p>")
+    found = facts(
+        "<p>Our news of the week, and much more text of every kind.</p>" * 9 + "<p>Follow us on Facebook, Instagram and LinkedIn</p>"
+    )
     assert not [name for name in found if name.startswith("brand:")]
 
 
 def test_a_well_known_sender_may_speak_of_brands():
     """A newspaper that is proven writes about banks: the same facts, but weaker."""
-    auth = Authentication(Outcome.PASS, Outcome.PASS, Outcome.PASS, spf_domain="nytimes.com", dkim_domains=("nytimes.com",), source="mx.example.org")
+    auth = Authentication(
+        Outcome.PASS, Outcome.PASS, Outcome.PASS, spf_domain="nytimes.com", dkim_domains=("nytimes.com",), source="mx.example.org"
+    )
     assert facts("PayPal today", auth=auth, From="News <a@nytimes.com>")["brand:introduced"][0] < 0.5
     assert facts("PayPal today")["brand:introduced"][0] == 1.0
 
@@ -81,7 +89,9 @@ def test_the_recipients_own_domain_as_display_name():
     assert "identity:recipients-name" not in facts(From='"contoso.example IT" <a@contoso.example>', To="ben@contoso.example")
 
 
-@pytest.mark.parametrize(("rating", "name"), [(50, "links:rated-dangerous"), (51, "links:rated-suspicious"), (80, "links:rated-suspicious"), (81, None)])
+@pytest.mark.parametrize(
+    ("rating", "name"), [(50, "links:rated-dangerous"), (51, "links:rated-suspicious"), (80, "links:rated-suspicious"), (81, None)]
+)
 def test_the_lowest_rating_counts(rating, name):
     found = facts(ratings=[100, rating])
     assert [each for each in found if each.startswith("links:rated")] == ([name] if name else [])

@@ -56,13 +56,22 @@ def test_a_plain_page_smuggles_nothing():
 
 
 def test_a_drawing_with_script_is_seen():
-    found = page(b'<svg xmlns="http://www.w3.org/2000/svg"><script>location.href="https://x.example"</script></svg>', "scan.svg", "image/svg+xml")
+    found = page(
+        b'<svg xmlns="http://www.w3.org/2000/svg"><script>location.href="https://x.example"</script></svg>', "scan.svg", "image/svg+xml"
+    )
     assert (found.drawings, found.script, found.redirect) == (1, True, True)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"A" * MAX_PAGE * 2, b"%41" * MAX_PAGE, b"1," * MAX_PAGE, b"<script>" + b"\\x4" * MAX_PAGE, b"<form action=" * 40_000, b"<form " * 90_000],
+    [
+        b"A" * MAX_PAGE * 2,
+        b"%41" * MAX_PAGE,
+        b"1," * MAX_PAGE,
+        b"<script>" + b"\\x4" * MAX_PAGE,
+        b"<form action=" * 40_000,
+        b"<form " * 90_000,
+    ],
     ids=["base64", "percent", "codes", "hex", "forms", "open forms"],
 )
 def test_hostile_pages_take_bounded_time(content):

@@ -35,7 +35,10 @@ def test_each_level_acts_from_its_threshold(level, score):
     caught = score >= {"high": 4.0, "medium": 5.0, "low": 8.0}[level]
     assert verdict.kind is (Kind.PHISHING if caught else Kind.CLEAN)
     assert verdict.action is (Action.QUARANTINE if caught else Action.PASS)
-    assert (verdict.scores["phishing"], verdict.thresholds["phishing"]) == (score, policy_with(level=level).advanced_spam_prevention.target.threshold)
+    assert (verdict.scores["phishing"], verdict.thresholds["phishing"]) == (
+        score,
+        policy_with(level=level).advanced_spam_prevention.target.threshold,
+    )
 
 
 def test_medium_is_the_default_and_a_custom_threshold_counts():
@@ -71,7 +74,9 @@ def test_an_observer_delivers_and_says_what_it_would_have_done():
     assert "it would have used the action quarantine" in verdict.reasons[0].text
 
 
-@pytest.mark.parametrize(("aligned", "required", "caught"), [(True, True, False), (False, True, True), (None, True, True), (False, False, False)])
+@pytest.mark.parametrize(
+    ("aligned", "required", "caught"), [(True, True, False), (False, True, True), (None, True, True), (False, False, False)]
+)
 def test_an_approved_sender_counts_when_it_is_authenticated(aligned, required, caught):
     """Phishing uses the names of those one trusts: a name alone approves nothing, unless the policy says so."""
     policy = policy_with(approved_senders=SenderList(("example.org",)), approval_requires_authentication=required)

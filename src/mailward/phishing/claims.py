@@ -18,6 +18,8 @@ MAX_TEXT = 6_000  # characters of the text searched for names
 HEAD = 300  # characters of the text in which a brand named introduces itself
 OFTEN = 3  # times a brand is named by mail that speaks for it
 MARGIN = 60  # octets behind a copyright sign in which its owner stands
+LEAST = 3  # letters of a name that is looked for
+SHORT = 4  # letters of a name that may be something else within a text
 MAX_PLACES = 10  # places looked at for a name of several words
 
 
@@ -42,6 +44,13 @@ def _letters() -> bytes:
     return bytes(octets)
 
 
+def _plain(text: str) -> str:
+    """Compatibility forms and accents undone, invisible characters gone."""
+    if text.isascii():
+        return text
+    return "".join([letter for letter in unicodedata.normalize("NFKD", invisible.strip(text)[0]) if not unicodedata.combining(letter)])
+
+
 def _octets(text: str) -> bytes:
     """Letters and digits of Latin scripts in lower case, blanks for all others."""
     if not text.isascii():
@@ -59,20 +68,18 @@ def _index() -> tuple[dict[bytes, list[Entry]], tuple[tuple[str, Brand], ...]]:
     unspaced = []
     for brand in table():
         for name in brand.names:
-            if not name.text.isascii() and not name.text.encode("latin-1", "ignore").strip():
+            if any(letter > "\u02ff" and letter.isalpha() for letter in name.text):
                 unspaced.append((name.text, brand))
                 continue
-            words = tuple(_octets(name.text).split())
-            if words and (len(words) > 1 or len(words[0]) > 1):
+            words = tuple(_octets(_plain(name.text)).split())
+            if sum(map(len, words)) >= LEAST and not all(word.isdigit() for word in words):
                 index.setdefault(words[0], []).append((words, name.needs, brand))
     return index, tuple(unspaced)
 
 
 def brands_in(line: str) -> list[Brand]:
     """The brands named in a line, a subject or a display name. Names that are ordinary words count only beside words of a service."""
-    if not line.isascii():
-        line = unicodedata.normalize("NFKC", line)
-    words = _octets(line).split()
+    words = _octets(_plain(line)).split()
     found = [brand for name, needs, brand, _ in _names(words) if needs is Needs.NOTHING or _alone(words, name)]
     return found + _in_script(line)
 
@@ -119,7 +126,7 @@ def _phrase(words: Sequence[bytes], name: tuple[bytes, ...], place: int) -> int:
 
 
 def brands_of_text(text: str) -> list[Named]:
-    """The brands a text names. A name that is an ordinary word counts where it opens the text and returns, or owns it."""
+    """The brands a text names. One whose name is an ordinary word, or very short, has to own the text, or (if short) to open it and return."""
     text = text[:MAX_TEXT]
     octets = _octets(text)
     words = octets.split()
@@ -128,7 +135,7 @@ def brands_of_text(text: str) -> list[Named]:
     for name, needs, brand, place in _names(words):
         joined = b" ".join(name)
         times, owner = octets.count(joined), _owner(text, octets, joined)
-        if needs is Needs.NOTHING or owner or (place < head and times >= OFTEN):
+        if owner or (needs is Needs.NOTHING and (len(joined) > SHORT or (place < head and times >= OFTEN))):
             known = found.get(brand.name)
             if known is None or times > known.times:
                 found[brand.name] = Named(brand, times, place < head, owner)

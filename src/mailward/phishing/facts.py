@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 
 import re2
 
+from mailward.auth import Outcome
 from mailward.content.links import Links
 from mailward.content.mail import Mail
 from mailward.message import invisible
 from mailward.message.urls import FoundUrl
 from mailward.phishing.brands import Brand, table
-from mailward.phishing.claims import OFTEN, brands_in, brands_of_text
+from mailward.phishing.claims import OFTEN, SHORT, brands_in, brands_of_text
 from mailward.phishing.lookalikes import lookalike
 from mailward.phishing.lures import lures
 from mailward.phishing.pages import attached, look_at_pages
@@ -32,11 +33,16 @@ MAX_WORDS = 60  # characters of a detail in a sentence
 _SHARED = Known.HOSTING | Known.DYNAMIC | Known.SHORTENER
 _FREE = Known.FREEMAIL | Known.DISPOSABLE
 # Social networks and shops whose buttons stand under everybody's mail: named in a text, they claim nothing.
-_EVERYWHERE = frozenset("Facebook|Instagram|Twitter|X|LinkedIn|WhatsApp|Google|Apple|Telegram|Visa|Mastercard|YouTube|Meta|TikTok|Pinterest|Google Play".split("|"))
+_EVERYWHERE = frozenset(
+    "Facebook|Instagram|Twitter|X|LinkedIn|WhatsApp|Google|Apple|Telegram|Visa|Mastercard|YouTube|Meta|TikTok|Pinterest|Google Play".split(
+        "|"
+    )
+)
 _ROLES = re.compile(
-    r"\b(?:support|help ?desk|service ?desk|admin(?:istrator|istration)?|security|it (?:team|dept|department|service|support)|mail ?(?:server|box|delivery|admin|team)|"
-    r"web ?mail|e-?mail (?:team|admin|service|server|security)|server|account(?:s| team)?|billing|payroll|human resources|hr|notification|verification|post ?master|"
-    r"kundenservice|kundendienst|sicherheit|konto|soporte|seguridad|suporte|segurança|sécurité|assistance|assistenza|sicurezza|klantenservice|beveiliging)\b"
+    r"\b(?:support|help ?desk|service ?desk|admin(?:istrator|istration)?|security|it (?:team|dept|department|service|support)|"
+    r"mail ?(?:server|box|delivery|admin|team)|web ?mail|e-?mail (?:team|admin|service|server|security)|server|account(?:s| team)?|billing|"
+    r"payroll|human resources|hr|notification|verification|post ?master|kundenservice|kundendienst|sicherheit|konto|soporte|seguridad|suporte|"
+    r"segurança|sécurité|assistance|assistenza|sicurezza|klantenservice|beveiliging)\b"
 )
 _PHONE = re2.compile(rb"(?:\+|\(|\b)1?[\s.\-(]{0,3}8\d\d[\s.\-)]{1,3}\d{3}[\s.\-]{1,3}\d{4}|\+\s?1?\s?[(\d][\d\s().\-]{8,16}\d\b")
 _MONEY = re2.compile(rb"(?:[$]|usd|eur|\xe2\x82\xac|\xc2\xa3)\s?\d[\d,.]{2,}|\d[\d,.]{2,}\s?(?:[$]|usd|eur)")
@@ -76,7 +82,12 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
     own = table().of_domain(mail.site) if mail.site else None
     if own is not None and table().is_true(own, mail.site):
         yield "brand:own", float(mail.proven is True), own.name
-        yield "brand:spoofed", float(mail.proven is False and bool(mail.auth.source)), own.name
+        forged = mail.auth.dmarc is Outcome.FAIL or (mail.auth.spf is Outcome.FAIL and not mail.auth.dkim_domains)
+        yield (
+            "brand:spoofed",
+            float(mail.proven is False and forged and not mail.auth.vouched and not mail.site_known & Known.PLATFORM),
+            own.name,
+        )
     weight = 0.4 if known_sender(mail) else 1.0
     named = [brand for brand in brands_in(display) if not _truly(brand, mail)]
     if named:
@@ -101,7 +112,11 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
         true = [site for site in sites if any(table().is_true(brand, site) for brand in claimed)]
         yield "brand:links-elsewhere", weight * bool(sites and not true), claimed[0].name
         yield "brand:links-mixed", weight * bool(true and len(sites) > len(true)), claimed[0].name
-    in_local = [brand for brand in brands_in(_SEPARATORS.sub(" ", mail.sender.local[:MAX_LINE])) if not _truly(brand, mail)]
+    in_local = [
+        brand
+        for brand in brands_in(_SEPARATORS.sub(" ", mail.sender.local[:MAX_LINE]))
+        if not _truly(brand, mail) and len(brand.name) > SHORT
+    ]
     if in_local:
         yield "brand:in-address", 1.0, in_local[0].name
     yield from _looks_like(mail, links)
@@ -124,6 +139,7 @@ def _looks_like(mail: Mail, links: Links) -> Facts:
             yield "lookalike:link", strength, f"{clip(host)} ({found.brand})"
 
 
+_WHOLE_ADDRESS = re.compile(r"^/?[\w.+-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+$")
 MAX_HOSTS = 20  # link hosts compared with those of brands
 
 
@@ -135,9 +151,14 @@ def identity(mail: Mail) -> Facts:
     yield "identity:hidden-characters", hidden / 2, ""
     role = _ROLES.search(display)
     known = known_sender(mail)
-    if role and not known:
+    label = mail.site.partition(".")[0]
+    if role and not known and not (mail.proven and len(label) > 2 and label.replace("-", "") in display.replace(" ", "")):
         yield "identity:role", 1.0 if mail.site_known & (_FREE | _SHARED) or mail.proven is not True else 0.5, role.group()
-    yield "identity:shared-domain", float(bool(mail.site_known & _SHARED) or bool(known_host(mail.sender.domain) & _SHARED)), clip(mail.sender.domain)
+    yield (
+        "identity:shared-domain",
+        float(bool(mail.site_known & _SHARED) or bool(known_host(mail.sender.domain) & _SHARED)),
+        clip(mail.sender.domain),
+    )
     recipient = message.to[0] if message.to and message.to[0].domain else None
     if recipient is not None:
         site = registrable(recipient.domain)
@@ -145,9 +166,11 @@ def identity(mail: Mail) -> Facts:
         if len(label) >= 4 and site != mail.site and not known_host(site) & _FREE:
             yield "identity:recipients-name", float(label in display), clip(site)
             yield "identity:recipients-domain-in-subject", float(site in message.subject[:MAX_LINE].lower()), clip(site)
-    yield "identity:return-path-foreign", float(
-        bool(mail.mail_from_site and mail.site and mail.mail_from_site != mail.site and mail.proven is not True)
-    ), clip(mail.mail_from_site)
+    yield (
+        "identity:return-path-foreign",
+        float(bool(mail.mail_from_site and mail.site and mail.mail_from_site != mail.site and mail.proven is not True)),
+        clip(mail.mail_from_site),
+    )
 
 
 def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Facts:
@@ -166,10 +189,14 @@ def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Fac
         if found.found_in.endswith(":qr"):
             yield "links:qr", 1.0, clip(found.found_in.removesuffix(":qr"))
         _, _, fragment = found.url.partition("#")
-        personal |= "@" in fragment
+        personal |= bool(_WHOLE_ADDRESS.search(fragment) or (recipient and recipient in fragment.lower().replace("%40", "@")))
         coded |= len(code) > 12 and code in found.url
     yield "links:address-in-fragment", float(personal or coded), ""
-    yield "links:one-host", float(len(hosts) == 1 and mail.site not in next(iter(hosts)) and not known_sender(mail)), clip(next(iter(hosts), ""))
+    yield (
+        "links:one-host",
+        float(len(hosts) == 1 and mail.site not in next(iter(hosts)) and not known_sender(mail)),
+        clip(next(iter(hosts), "")),
+    )
 
 
 def pages(mail: Mail) -> Facts:
@@ -189,6 +216,16 @@ def pages(mail: Mail) -> Facts:
         yield "page:smuggles", float(found.smuggles), clip(found.name)
 
 
+def _offices(mail: Mail, found: dict[str, int]) -> Facts:
+    """What banks, shops and administrators write, from a free mailbox, where none of them writes from."""
+    if mail.site_known & _FREE:
+        told = sum(count for kind, count in found.items() if kind in _OFFICIAL)
+        yield "lure:from-freemail", told / 2, ""
+
+
+_OFFICIAL = frozenset(("account", "mailbox", "parcel", "tax", "wallet", "document", "callback"))
+
+
 def asked_for(mail: Mail) -> Facts:
     """What the text asks for. Weaker where a well-known sender is proven: real banks speak of accounts, too."""
     message = mail.message
@@ -201,5 +238,6 @@ def asked_for(mail: Mail) -> Facts:
         written = text.encode("utf-8", "replace")
         if _PHONE.search(written) and _MONEY.search(written):
             yield "lure:call-about-charge", weight * (1.0 if mail.site_known & _FREE or mail.proven is not True else 0.5), ""
+    yield from _offices(mail, found)
     pressing = "urgency" in found and any(kind in found for kind in ("account", "mailbox", "tax", "payment", "wallet", "parcel"))
     yield "lure:pressed", weight * pressing, ""

@@ -127,10 +127,12 @@ def assess(
     found = (*(urls_of(message) if urls is None else urls), *answers.attachments.urls)
     reputation = answers.reputation
     auth = answers.auth or recorded_for(message, envelope, source, site)
-    evidence = gather(message, source, envelope, auth)
+    evidence = None if phishing is None else gather(message, source, envelope, auth)
     contributions = _telling(model.score(message, source, envelope, auth, local, evidence))
     rated = _urls(found, answers, rater)
-    pretences = None if phishing is None else _telling(phishing.judge(pretence.gather(evidence, found, _ratings(rated))))
+    pretences = None
+    if phishing is not None and evidence is not None:
+        pretences = _telling(phishing.judge(pretence.gather(evidence, found, _ratings(rated))))
     finite = _is_finite(contributions) and _is_finite(pretences or ())
     senders = tuple(_kept(canonical_address(address.addr), MAX_ADDRESS) for address in message.from_[:MAX_FROM] if address.addr)
     if len(message.from_) > MAX_FROM:
