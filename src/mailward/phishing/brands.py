@@ -64,6 +64,7 @@ class Brand:
     shared: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    open_countries: tuple[str, ...] = ()  # as `countries`, with addresses or pages of anybody
     family: tuple[str, ...] = ()  # "word.ending": domains of its members hold the word beside names of places ("sparkasse-bochum.de")
 
     @property
@@ -86,7 +87,7 @@ class Brands:
     def __init__(self, brands: Iterable[Brand]) -> None:
         self.all = tuple(brands)
         self._owners: dict[str, tuple[Brand, bool]] = {}
-        self._by_country: dict[str, Brand] = {}
+        self._by_country: dict[str, tuple[Brand, bool]] = {}
         self._by_name: dict[str, list[tuple[Brand, Name]]] = {}
         self._by_skeleton: dict[str, list[tuple[Brand, Name]]] = {}
         self._unspaced: list[tuple[str, Brand]] = []
@@ -95,7 +96,9 @@ class Brands:
             for domain in brand.domains:
                 self._owners.setdefault(domain, (brand, True))
             for label in brand.countries:
-                self._by_country.setdefault(label, brand)
+                self._by_country.setdefault(label, (brand, True))
+            for label in brand.open_countries:
+                self._by_country[label] = (brand, False)
             for name in brand.names:
                 self._add_name(brand, name)
         for brand in self.all:
@@ -121,14 +124,20 @@ class Brands:
         """Whose a host is, and whether nobody else can have addresses or pages there."""
         name = host
         while name:
-            found = self._owners.get(name)
+            found = self.at(name)
             if found is not None:
                 return found
-            label, _, name = name.partition(".")
-            brand = self._by_country.get(label)
-            if brand is not None and of_country(name):
-                return brand, True
+            name = name.partition(".")[2]
         return self._member(host), True
+
+    def at(self, domain: str) -> tuple[Brand, bool] | None:
+        """The same for a domain of a brand itself, not for what is below one."""
+        found = self._owners.get(domain)
+        if found is not None:
+            return found
+        label, _, ending = domain.partition(".")
+        found = self._by_country.get(label)
+        return found if found is not None and of_country(ending) else None
 
     def _member(self, host: str) -> Brand | None:
         """The brand of whose family a host is. Words of services beside the name are no place."""
@@ -159,11 +168,12 @@ class Brands:
         while domain:
             if domain in brand.domains:
                 return True
-            if domain in brand.shared:
+            label, _, ending = domain.partition(".")
+            if label in brand.countries and of_country(ending):
+                return True
+            if domain in brand.shared or (label in brand.open_countries and of_country(ending)):
                 return domain != whole and bool(known(domain) & Known.FREEMAIL) and not known(domain) & _EVERYBODYS
-            label, _, domain = domain.partition(".")
-            if label in brand.countries and of_country(domain):
-                return f"{label}.*" not in brand.shared
+            domain = ending
         return False
 
     def claimed(self, display_name: str) -> Brand | None:
@@ -255,11 +265,15 @@ def made(
     """A brand from what a table says of it. `label.*` in `domains` or `shared`: the domains of countries."""
     names = (Name(name, needs), *also)
     own, common = list(domains), list(shared)
-    countries = [each[:-2] for each in (*own, *common) if each.endswith(".*")]
+    countries, open_countries = ([each[:-2] for each in some if each.endswith(".*")] for some in (own, common))
     told = {compact(each.text) for each in names}
     distinct = [written for each in names if not each.needs and len(written := compact(each.text)) > SHORT]
     firsts = [each.partition(".")[0] for each in (*own, *common) if "." in each]
-    labels = [label for label in firsts if len(label) >= SHORT and (label in told or any(each in label for each in distinct))]
+    labels = [
+        label
+        for label in firsts
+        if len(label) >= SHORT and ((joined := label.replace("-", "")) in told or any(each in joined for each in distinct))
+    ]
     return Brand(
         name,
         kind,
@@ -268,6 +282,7 @@ def made(
         tuple(each for each in common if not each.endswith(".*")),
         tuple(dict.fromkeys(countries)),
         tuple(dict.fromkeys((*like, *labels))),
+        tuple(open_countries),
         tuple(family),
     )
 
