@@ -11,11 +11,13 @@ import argparse
 import hashlib
 import math
 import os
+import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from mailward.learning.corpora import Entry, entries
 from mailward.learning.examples import CHUNK, corpora_in
 from mailward.learning.measure import wilson
 from mailward.learning.normalise import normalise
-from mailward.message import parse
+from mailward.message import Address, Message, parse
 from mailward.message.origin import origin
 from mailward.message.urls import urls_of
 from mailward.phishing.evidence import gather
@@ -88,14 +90,42 @@ def _rater() -> Rater:
 def example(entry: Entry) -> Example:
     """Normalise and look at one message, exactly as a gateway would with the packaged knowledge of URLs."""
     sample = normalise(entry)
-    message = parse(sample.raw)
+    message = _renamed(parse(sample.raw), entry)
     urls = urls_of(message)
     found = gather_content(message, origin(message, sample.envelope), sample.envelope, sample.auth)
     ratings = [rating for url in urls[:MAX_RATED] if (rating := _rater().rate(url.url).rating) is not None]
     evidence = gather(found, urls, ratings)
     told = meanings()
-    facts = {name: value for name, (value, _) in evidence.facts.items() if name in told}
+    facts = {name: value for name, value in evidence.shared.items() if name in told} | {
+        name: value for name, (value, _) in evidence.facts.items()
+    }
     return Example(entry, facts, evidence.wording.features, int(evidence.form), evidence.standing)
+
+
+_RECIPIENT = re.compile(
+    r"(?:phishing@pot|rodrigo(?:-f-p)?|user@example(?:\.com)?(?:-f-p)?|user-f-p)(?:@(?:hotmail|outlook|live)\.com)?(?: ferreira peixoto)?",
+    re.I,
+)
+_NAMES = "anna ben chris dana eva felix greta henk ines jan karin luis maria nina otto paula quinn rosa sam tina uwe vera wim xenia yann zoe".split()
+_HOSTS = "example.org example.net mail.example contoso.example firma.example empresa.example societe.example azienda.example bedrijf.example".split()
+
+
+def _renamed(message: Message, entry: Entry) -> Message:
+    """The message with another name for its recipient in each: the mask of a collection is no wording of phishing."""
+    picked = random.Random(entry.path.name)
+    name = picked.choice(_NAMES)
+    local, domain = f"{name}.{picked.choice(_NAMES)}", picked.choice(_HOSTS)
+
+    def other(found: re.Match[str]) -> str:
+        return f"{local}@{domain}" if "@" in found[0] else name
+
+    return replace(
+        message,
+        subject=_RECIPIENT.sub(other, message.subject),
+        text=_RECIPIENT.sub(other, message.text),
+        from_=tuple(Address(_RECIPIENT.sub(other, each.display), each.local, each.domain) for each in message.from_),
+        to=tuple(Address(each.display, local, domain) if _RECIPIENT.search(each.addr) else each for each in message.to),
+    )
 
 
 def read_all(paths: Sequence[Path], jobs: int = 0) -> list[Example]:

@@ -102,11 +102,13 @@ def _in_script(text: str) -> list[Brand]:
 
 def _names(words: Sequence[bytes]) -> list[tuple[tuple[bytes, ...], Needs, Brand, int]]:
     """Names among words, with the number of the first word of each."""
-    index = _index()[0]
+    index, there = _index()[0], set(words)
     found = []
-    for first in index.keys() & set(words):
+    for first in index.keys() & there:
         place = words.index(first)
         for name, needs, brand in index[first]:
+            if len(name) > 1 and name[1] not in there:
+                continue
             at = place if len(name) == 1 else _phrase(words, name, place)
             if at >= 0:
                 found.append((name, needs, brand, at))

@@ -15,6 +15,7 @@ from mailward.phishing.facts import facts, known_sender
 @dataclass(frozen=True, slots=True)
 class Evidence:
     facts: dict[str, tuple[float, str]]  # strength and the words for the sentence, by name
+    shared: dict[str, float]  # strength of the facts of Content Scanning, by name
     wording: Tokens
     form: Form
     standing: int  # of the sender: 0 unproven, 1 proven, 2 proven and well known
@@ -25,6 +26,5 @@ def gather(found: ContentEvidence, urls: Sequence[FoundUrl] = (), ratings: Seque
     assert found.mail is not None
     assert found.links is not None
     own = facts(found.mail, found.links, urls, ratings)
-    every = {name: (value, "") for name, value in found.facts.items()} | own
     standing = 2 if known_sender(found.mail) else int(found.proven)
-    return Evidence(every, found.wording, found.form, standing)
+    return Evidence(own, found.facts, found.wording, found.form, standing)

@@ -29,7 +29,7 @@ Facts = Iterator[tuple[str, float, str]]  # name, strength, words for the senten
 MAX_TEXT = 6_000  # characters of the text searched for lures
 MAX_LINKS = 60  # links looked at one by one
 MAX_LINE = 500  # characters of a subject or a display name
-MAX_WORDS = 60  # characters of a detail in a sentence
+MAX_WORDS = 80  # characters of a detail in a sentence
 _SHARED = Known.HOSTING | Known.DYNAMIC | Known.SHORTENER
 _FREE = Known.FREEMAIL | Known.DISPOSABLE
 # Social networks and shops whose buttons stand under everybody's mail: named in a text, they claim nothing.
@@ -50,7 +50,10 @@ _MONEY = re2.compile(rb"(?:[$]|usd|eur|\xe2\x82\xac|\xc2\xa3)\s?\d[\d,.]{2,}|\d[
 
 def clip(text: str) -> str:
     """Words of a stranger for a sentence: cut, without control characters, and no program makes a link of them."""
-    plain = "".join(char if char.isprintable() else " " for char in text[:MAX_WORDS]).replace(".", "[.]").replace("://", "[:]//")
+    plain = text[:MAX_WORDS]
+    if not plain.isprintable():
+        plain = "".join([char if char.isprintable() else " " for char in plain])
+    plain = plain.replace(".", "[.]").replace("://", "[:]//")
     return plain + ("..." if len(text) > MAX_WORDS else "")
 
 
@@ -60,7 +63,7 @@ def facts(mail: Mail, links: Links, urls: Sequence[FoundUrl], ratings: Sequence[
     for source in (brands_claimed(mail, links), identity(mail), targets(mail, urls, ratings), pages(mail), asked_for(mail)):
         for name, value, words in source:
             if value > 0:
-                found[name] = (min(1.0, value), words)
+                found[name] = (min(1.0, value), clip(words))
     return found
 
 
@@ -130,13 +133,13 @@ def _looks_like(mail: Mail, links: Links) -> Facts:
     for name, domain in (("from", mail.sender.domain), ("reply-to", mail.message.reply_to[0].domain if mail.message.reply_to else "")):
         found = lookalike(domain) if domain and (name == "from" or domain != mail.sender.domain) else None
         if found is not None:
-            yield f"lookalike:{name}", 1.0 if found.sure else 0.5, f"{clip(domain)} ({found.brand})"
+            yield f"lookalike:{name}", 1.0 if found.sure else 0.5, f"{domain} ({found.brand})"
     best = 0.0
     for host in links.hosts[:MAX_HOSTS]:
         found = lookalike(host)
         if found is not None and (strength := 1.0 if found.sure else 0.5) > best:
             best = strength
-            yield "lookalike:link", strength, f"{clip(host)} ({found.brand})"
+            yield "lookalike:link", strength, f"{host} ({found.brand})"
 
 
 _WHOLE_ADDRESS = re.compile(r"^/?[\w.+-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+$")
@@ -157,19 +160,19 @@ def identity(mail: Mail) -> Facts:
     yield (
         "identity:shared-domain",
         float(bool(mail.site_known & _SHARED) or bool(known_host(mail.sender.domain) & _SHARED)),
-        clip(mail.sender.domain),
+        mail.sender.domain,
     )
     recipient = message.to[0] if message.to and message.to[0].domain else None
     if recipient is not None:
         site = registrable(recipient.domain)
         label = site.partition(".")[0]
         if len(label) >= 4 and site != mail.site and not known_host(site) & _FREE:
-            yield "identity:recipients-name", float(label in display), clip(site)
-            yield "identity:recipients-domain-in-subject", float(site in message.subject[:MAX_LINE].lower()), clip(site)
+            yield "identity:recipients-name", float(label in display), site
+            yield "identity:recipients-domain-in-subject", float(site in message.subject[:MAX_LINE].lower()), site
     yield (
         "identity:return-path-foreign",
         float(bool(mail.mail_from_site and mail.site and mail.mail_from_site != mail.site and mail.proven is not True)),
-        clip(mail.mail_from_site),
+        mail.mail_from_site,
     )
 
 
@@ -187,7 +190,7 @@ def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Fac
     for found in urls[:MAX_LINKS]:
         hosts.add(found.url[:300].partition("://")[2].partition("/")[0])
         if found.found_in.endswith(":qr"):
-            yield "links:qr", 1.0, clip(found.found_in.removesuffix(":qr"))
+            yield "links:qr", 1.0, found.found_in.removesuffix(":qr")
         _, _, fragment = found.url.partition("#")
         personal |= bool(_WHOLE_ADDRESS.search(fragment) or (recipient and recipient in fragment.lower().replace("%40", "@")))
         coded |= len(code) > 12 and code in found.url
@@ -195,7 +198,7 @@ def targets(mail: Mail, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> Fac
     yield (
         "links:one-host",
         float(len(hosts) == 1 and mail.site not in next(iter(hosts)) and not known_sender(mail)),
-        clip(next(iter(hosts), "")),
+        next(iter(hosts), ""),
     )
 
 
@@ -205,15 +208,15 @@ def pages(mail: Mail) -> Facts:
     if not (message.html.password_inputs or message.html.forms or next(attached(message), None)):
         return
     found = look_at_pages(message)
-    yield "page:attached", float(found.attached > found.drawings), clip(found.name)
-    yield "page:drawing", float(found.drawings > 0), clip(found.name)
+    yield "page:attached", float(found.attached > found.drawings), found.name
+    yield "page:drawing", float(found.drawings > 0), found.name
     yield "page:password", float(found.password), ""
     yield "page:form", float(found.form), ""
     if found.attached:
-        yield "page:script", float(found.script), clip(found.name)
-        yield "page:redirects", float(found.redirect), clip(found.name)
-        yield "page:builds-strings", float(found.builds), clip(found.name)
-        yield "page:smuggles", float(found.smuggles), clip(found.name)
+        yield "page:script", float(found.script), found.name
+        yield "page:redirects", float(found.redirect), found.name
+        yield "page:builds-strings", float(found.builds), found.name
+        yield "page:smuggles", float(found.smuggles), found.name
 
 
 def _offices(mail: Mail, found: dict[str, int]) -> Facts:

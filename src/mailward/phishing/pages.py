@@ -67,7 +67,7 @@ def look_at_pages(message: Message) -> Pages:
 def attached(message: Message) -> Iterator[Part]:
     """The parts that a browser opens as a page when the reader opens them."""
     for part in message.parts:
-        if not part.is_body and (part.filename.lower().endswith(_PAGES) or (part.content_type in _TYPES and part.filename)):
+        if part.filename and not part.is_body and (part.content_type in _TYPES or part.filename.lower().endswith(_PAGES)):
             yield part
 
 

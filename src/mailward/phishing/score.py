@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -61,6 +61,13 @@ class Model:
 
     weights: Weights
     buckets: npt.NDArray[np.float16]
+    whole: dict[str, Contribution] = field(default_factory=dict, compare=False)  # of facts that are fully there, as most are: made once
+
+    def __post_init__(self) -> None:
+        told = meanings()
+        self.whole.update(
+            {name: Contribution(name, value, told[name].text) for name, value in self.weights.facts.items() if value and name in told}
+        )
 
     @property
     def name(self) -> str:
@@ -70,9 +77,14 @@ class Model:
         """Return the contributions of gathered evidence; their sum is the phishing score."""
         told, weights = meanings(), self.weights.facts
         shares = [Contribution("start", self.weights.start, "Where every message starts before anything is known of it.")]
+        whole = self.whole
+        for name, strength in evidence.shared.items():
+            if strength == 1.0 and name in whole:
+                shares.append(whole[name])
+            elif weight := weights.get(name):
+                shares.append(Contribution(name, weight * strength, told[name].text))
         for name, (value, words) in evidence.facts.items():
-            weight = weights.get(name)
-            if weight:
+            if weight := weights.get(name):
                 text = told[name].text
                 shares.append(Contribution(name, weight * value, text.replace("{}", words) if words else text))
         shares += self._wording(evidence)
