@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.scan.conftest import made_assessment
 
@@ -322,6 +322,7 @@ MESSAGES = st.builds(
 )
 
 
+@settings(deadline=None)  # the first one loads the tables
 @given(MESSAGES, st.sampled_from(Action), st.sampled_from(Action))
 def test_every_counterfactual_flips_and_a_catch_has_a_way_out(message, action, probable):
     """Whatever is done with each grade."""
@@ -331,6 +332,7 @@ def test_every_counterfactual_flips_and_a_catch_has_a_way_out(message, action, p
     assert found or verdict.kind is Kind.CLEAN
 
 
+@settings(deadline=None)  # the first one loads the tables
 @given(MESSAGES)
 def test_authentication_and_knowing_the_address_never_make_it_worse(message):
     """What passes authentication has no more signs, and no stronger ones, than what failed; so has an address that is known."""
@@ -339,6 +341,7 @@ def test_authentication_and_knowing_the_address_never_make_it_worse(message):
     assert is_confirmed(failed) or not is_confirmed(passed)
 
 
+@settings(deadline=None)  # the first one loads the tables
 @given(MESSAGES)
 def test_without_names_in_the_policy_nothing_is_an_impersonation(message):
     """A fresh policy names nobody."""

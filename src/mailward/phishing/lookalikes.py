@@ -76,12 +76,15 @@ def lookalike(host: str, own: OwnNames | None = None) -> Lookalike | None:
     Own names and those of partners go before brands.
     """
     if own is not None:
-        if own.owns(host):
-            return None
-        found = _own_lookalike(host, own)
-        if found is not None:
+        found = own_lookalike(host, own)
+        if found is not None or own.owns(host):
             return found
     return _brand_lookalike(host)
+
+
+def own_lookalike(host: str, own: OwnNames) -> Lookalike | None:
+    """The same for own names and those of partners alone."""
+    return None if own.owns(host) else _own_lookalike(host, own)
 
 
 @lru_cache(1 << 14)

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
+from typing import Generic, TypeVar
 
 from mailward.message.domains import registrable
 from mailward.message.origin import is_own
 from mailward.phishing.brands import Brand, Brands, Name, Needs, made
-from mailward.phishing.lookalikes import YOUR_OWN, YOUR_PARTNER, Lookalike, OwnNames, lookalike
+from mailward.phishing.lookalikes import YOUR_OWN, YOUR_PARTNER, Lookalike, OwnNames, own_lookalike
 from mailward.phishing.people import Match, NameIndex
 from mailward.policy import Action, BrandList, DomainList, PeopleList, Policy
+from mailward.policy.lists import EntryList
 from mailward.policy.people import Person
 from mailward.policy.urls import hosts_above
 from mailward.reputation.knowledge import Known, known_host
@@ -31,6 +33,7 @@ from mailward.scan.verdict import Hit, Kind, Reason
 IMPERSONATION = "advanced_spam_prevention.impersonation"
 MAX_SENDERS = 10  # visible From addresses looked at; real mail has one
 MAX_NAME_SHOWN = 80  # characters of a display name in words
+Kept = TypeVar("Kept", bound=EntryList)
 _EVERYBODY = Known.FREEMAIL | Known.DISPOSABLE
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']{1,64}@([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -128,28 +131,67 @@ class Names:
         return bool(self.internal) and any(self.internal.match(host) for host in hosts_above(domain))
 
 
+class _Keyed(Generic[Kept]):
+    """A list that is compared by its digest, so that what is made of it is found at the cost of one comparison, however long it is."""
+
+    __slots__ = ("list",)
+
+    def __init__(self, list_: Kept) -> None:
+        self.list = list_
+
+    def __hash__(self) -> int:
+        return hash(self.list.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Keyed) and type(self.list) is type(other.list) and self.list.digest == other.list.digest
+
+
 def _names(policy: Policy) -> Names:
     settings = policy.advanced_spam_prevention
     target = settings.impersonation.target
     return _indexed(
-        policy.organisation.internal_domains, target.partner_domains, target.high_profile_users, target.internal_names, settings.own_brands
+        _Keyed(policy.organisation.internal_domains),
+        _Keyed(target.partner_domains),
+        _Keyed(target.high_profile_users),
+        _Keyed(target.internal_names),
+        _Keyed(settings.own_brands),
     )
 
 
-@lru_cache(maxsize=32)
-def _indexed(internal: DomainList, partners: DomainList, high_profile: PeopleList, others: PeopleList, brands: BrandList) -> Names:
-    own_brands = tuple(
-        made(brand.names[0], "own", brand.domains, tuple(Name(each) for each in brand.names[1:]), _need(brand.names[0]))
-        for brand in brands.brands()
-    )
+@lru_cache(maxsize=64)
+def _indexed(
+    internal: _Keyed[DomainList],
+    partners: _Keyed[DomainList],
+    high_profile: _Keyed[PeopleList],
+    others: _Keyed[PeopleList],
+    brands: _Keyed[BrandList],
+) -> Names:
     return Names(
-        own=OwnNames(_bare(internal), _bare(partners), own_brands),
-        internal=internal,
-        high_profile=NameIndex((person, person.names) for person in high_profile.people()),
-        others=NameIndex((person, person.names) for person in others.people()),
-        brands=Brands(own_brands),
-        empty=not (internal or partners or high_profile or others or brands),
+        own=_own_names(internal, partners, brands),
+        internal=internal.list,
+        high_profile=_people(high_profile),
+        others=_people(others),
+        brands=_own_brands(brands),
+        empty=not any(keyed.list for keyed in (internal, partners, high_profile, others, brands)),
     )
+
+
+@lru_cache(maxsize=16)
+def _people(people: _Keyed[PeopleList]) -> NameIndex[Person]:
+    return NameIndex((person, person.names) for person in people.list.people())
+
+
+@lru_cache(maxsize=16)
+def _own_brands(brands: _Keyed[BrandList]) -> Brands:
+    return Brands(
+        made(brand.names[0], "own", brand.domains, tuple(Name(each) for each in brand.names[1:]), _need(brand.names[0]))
+        for brand in brands.list.brands()
+    )
+
+
+@lru_cache(maxsize=16)
+def _own_names(internal: _Keyed[DomainList], partners: _Keyed[DomainList], brands: _Keyed[BrandList]) -> OwnNames:
+    return OwnNames(_bare(internal.list), _bare(partners.list), _own_brands(brands).all)
 
 
 def _need(name: str) -> Needs:
@@ -238,14 +280,11 @@ class _Sender:
             yield Sign("own-address-in-name", self.false, text, self.address)
 
     def _lookalike(self) -> Iterator[Sign]:
-        found = lookalike(self.domain, self.names.own) if self.domain else None
-        if found is not None and self._is_own(found):
+        found = own_lookalike(self.domain, self.names.own) if self.domain else None
+        if found is not None:
             name = {YOUR_OWN: "own-domain-lookalike", YOUR_PARTNER: "partner-lookalike"}.get(found.brand, "own-brand-lookalike")
             strong = found.sure and found.how in ("skeleton", "edit")
             yield Sign(name, strong, f"Its From domain {found.text}", self.address, lookalike=found)
-
-    def _is_own(self, found: Lookalike) -> bool:
-        return found.brand in (YOUR_OWN, YOUR_PARTNER) or any(found.brand == brand.name for brand in self.names.own.brands)
 
     def _own_brand(self) -> Iterator[Sign]:
         brand: Brand | None = self.names.brands.claimed(self.shown) if self.shown and len(self.names.brands) else None
@@ -270,7 +309,7 @@ def _answers(assessment: Assessment, names: Names, found: list[Sign]) -> Iterato
         domain = address.rpartition("@")[2] if "@" in address else ""
         if not domain or names.empty or names.is_internal(domain):
             continue
-        copied = lookalike(domain, names.own)
+        copied = own_lookalike(domain, names.own)
         if copied is not None and copied.brand == YOUR_OWN and copied.sure:
             yield Sign(
                 "reply-to-lookalike", True, f"Answers would go to {shown_address(address)}: {copied.text}", address, lookalike=copied
