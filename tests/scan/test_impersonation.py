@@ -71,6 +71,9 @@ def test_the_name_of_a_high_profile_user_with_an_address_of_anybody_is_confirmed
         ("Erika Muster", FIRM, True, PROBABLE),  # a namesake is possible
         ("Erika Muster via Portal", FIRM, False, PROBABLE),
         ("Erika Muster via Portal", FIRM, True, CLEAN),  # a service in her name, and it is that service
+        ("Erika Muster", "invitations@linkedin.com", True, CLEAN),  # a known service, which writes in the names of people
+        ("Erika Muster", "invitations@linkedin.com", False, CONFIRMED),
+        ("Erika Muster", "x@outlook.com", True, CONFIRMED),
         ("E. Muster", GMAIL, True, PROBABLE),
         ("E. Muster", FIRM, True, CLEAN),
         ("Erika Schmidt", GMAIL, True, PROBABLE),  # part of her other name

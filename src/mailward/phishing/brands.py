@@ -121,7 +121,7 @@ class Brands:
         return iter(self.all)
 
     def owner(self, host: str) -> tuple[Brand | None, bool]:
-        """Whose a host is, and whether nobody else can have addresses or pages there."""
+        """Whose a host is, and whether nobody else can have addresses or pages there (true of a host that is of no brand, and means nothing)."""
         name = host
         while name:
             found = self.at(name)

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from mailward.message.domains import registrable
 from mailward.message.origin import is_own
-from mailward.phishing.brands import Brand, Brands, Name, Needs, made
+from mailward.phishing.brands import Brand, Brands, Name, Needs, made, table
 from mailward.phishing.lookalikes import YOUR_OWN, YOUR_PARTNER, Lookalike, OwnNames, own_lookalike
 from mailward.phishing.people import Match, NameIndex
 from mailward.policy import Action, BrandList, DomainList, PeopleList, Policy
@@ -231,6 +231,14 @@ class _Sender:
         """Whether nobody vouches for the address, or it says nothing about who uses it."""
         return self.aligned is not True or self.everybodys
 
+    @property
+    def of_service(self) -> bool:
+        """Whether it is authenticated mail of a known service, which writes in the names of those who use it ("Ann" <invitations@linkedin.com>)."""
+        if self.aligned is not True or self.everybodys:
+            return False
+        owner, exclusive = table().owner(self.domain)
+        return owner is not None and exclusive
+
     def signs(self, policy: Policy) -> Iterator[Sign]:
         if self.names.empty:
             return
@@ -239,7 +247,8 @@ class _Sender:
             if self.aligned is False and policy.advanced_spam_prevention.impersonation.target.check_own_domains:
                 yield from self._own_domain()
             return
-        yield from self._people()
+        if not self.of_service:
+            yield from self._people()
         yield from self._own_address()
         yield from self._lookalike()
         yield from self._own_brand()
