@@ -75,21 +75,20 @@ def lookalike(host: str, own: OwnNames | None = None) -> Lookalike | None:
 
     Own names and those of partners go before brands.
     """
-    if own is not None:
-        found = own_lookalike(host, own)
-        if found is not None or own.owns(host):
-            return found
-    return _brand_lookalike(host)
-
-
-def own_lookalike(host: str, own: OwnNames) -> Lookalike | None:
-    """The same for own names and those of partners alone."""
-    return None if own.owns(host) else _own_lookalike(host, own)
+    return _brand_lookalike(host) if own is None else _lookalike(host, own)
 
 
 @lru_cache(1 << 14)
-def _own_lookalike(host: str, own: OwnNames) -> Lookalike | None:
-    return _find(host, own.targets, table())
+def _lookalike(host: str, own: OwnNames) -> Lookalike | None:
+    if own.owns(host):
+        return None
+    return own_lookalike(host, own) or _brand_lookalike(host)
+
+
+@lru_cache(1 << 14)
+def own_lookalike(host: str, own: OwnNames) -> Lookalike | None:
+    """The same for own names and those of partners alone."""
+    return None if own.owns(host) else _find(host, own.targets, table())
 
 
 @lru_cache(1 << 14)
