@@ -122,13 +122,15 @@ class Brands:
 
     def owner(self, host: str) -> tuple[Brand | None, bool]:
         """Whose a host is, and whether nobody else can have addresses or pages there (true of a host that is of no brand, and means nothing)."""
-        name = host
+        owners, countries, name = self._owners, self._by_country, host
         while name:
-            found = self.at(name)
+            found = owners.get(name)
             if found is not None:
                 return found
-            name = name.partition(".")[2]
-        return self._member(host), True
+            label, _, name = name.partition(".")
+            if label in countries and of_country(name):
+                return countries[label]
+        return self._member(host) if "-" in host else None, True
 
     def at(self, domain: str) -> tuple[Brand, bool] | None:
         """The same for a domain of a brand itself, not for what is below one."""

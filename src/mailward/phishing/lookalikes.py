@@ -24,6 +24,7 @@ _CARRIERS = frozenset(  # networks that deliver for the domain before theirs
 _RUN_BY_OTHERS = frozenset({"mail_and_cloud", "social", "insurance_and_energy"})  # kinds whose names stand before many domains
 _FIRST_COME = ("github.io", "gitlab.io", "zendesk.com", "atlassian.net", "slack.com", "myshopify.com")  # brands have their names there
 _SHORT = 3
+_WWW = ["www"]
 ABUSED = 0.3  # how far an ending has to be one that spam prefers, see reputation.knowledge.abuse
 
 
@@ -116,7 +117,7 @@ def _find(host: str, targets: Targets, brands: Brands) -> Lookalike | None:
         found = _of_site(site, targets)
     elif above:  # the place of a customer, who chose that label
         found = _of_site(f"{above[-1]}.{site}", targets)
-    if found is None and above:
+    if found is None and above and above != _WWW:
         likeness = _of_names_above(above, site, targets, own_label)
         found = (likeness, "subdomain") if likeness is not None else None
     if found is None or (owner is not None and not own_label and found[0].target.owner == owner.name):
