@@ -75,7 +75,9 @@ def known_sender(mail: Mail) -> bool:
 def _truly(brand: Brand, mail: Mail) -> bool:
     """Whether the brand's own domain stands behind the message: as its From, or as who signed it."""
     own = table().is_true
-    return own(brand, mail.site) or any(own(brand, domain) for domain in mail.auth.dkim_domains[:5])
+    if own(brand, mail.site) or any(own(brand, domain) for domain in mail.auth.dkim_domains[:5]):
+        return True
+    return not mail.site_known & _FREE and table().of_domain(mail.site) is brand  # a service of its own, such as notices of a cloud
 
 
 def brands_claimed(mail: Mail, links: Links) -> Facts:
@@ -92,10 +94,12 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
             own.name,
         )
     weight = 0.4 if known_sender(mail) else 1.0
+    whole = 0.5 if _leads_to_its_own(mail, links) else 1.0
     named = [brand for brand in brands_in(display) if not _truly(brand, mail)]
     if named:
-        yield "brand:in-name", 1.0, named[0].name
+        yield "brand:in-name", whole, named[0].name
         yield "brand:freemail", float(free), named[0].name
+    weight *= whole
     in_subject = [brand for brand in brands_in(message.subject[:MAX_LINE]) if not _truly(brand, mail)]
     if in_subject:
         yield "brand:in-subject", weight, in_subject[0].name
@@ -121,8 +125,15 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
         if not _truly(brand, mail) and len(brand.name) > SHORT
     ]
     if in_local:
-        yield "brand:in-address", 1.0, in_local[0].name
+        yield "brand:in-address", whole, in_local[0].name
     yield from _looks_like(mail, links)
+
+
+def _leads_to_its_own(mail: Mail, links: Links) -> bool:
+    """Whether a proven sender leads to well-known sites only, a brand's own among them: an agency that writes for a shop."""
+    if not mail.proven or links.popular < links.count or links.shorteners or links.hosting or links.redirects:
+        return False
+    return any(table().of_domain(host) is not None for host in links.hosts[:MAX_HOSTS])
 
 
 _SEPARATORS = re.compile(r"[-_.+\d]+")
