@@ -12,7 +12,7 @@ from tests.scan.conftest import made_assessment
 from mailward.auth import Authentication
 from mailward.message import Envelope, parse
 from mailward.policy import Action, PeopleList, Policy, PolicyError, SenderList
-from mailward.scan import Assessment, Kind, SenderIp, Site, assess, counterfactuals, decide, explain, replay, reply, to_json
+from mailward.scan import Assessment, Kind, RatedUrl, SenderIp, Site, assess, counterfactuals, decide, explain, replay, reply, to_json
 from mailward.scan.counterfactual import effect, find
 from mailward.scan.impersonation import IMPERSONATION, is_confirmed, signs
 
@@ -148,6 +148,26 @@ def test_answers_that_go_elsewhere():
     assert decide(mail("Max Muster", reply_to=("max.muster@web.de",)), POLICY).action is PROBABLE
     assert decide(mail("Shop", FIRM, reply_to=("y@yahoo.com",)), POLICY).kind is Kind.CLEAN
     assert decide(mail("Shop", FIRM, reply_to=("y@examp1e.com",)), POLICY).action is CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("host", "action"),
+    [
+        ("examp1e.com", CONFIRMED),
+        ("webmail.example.com-login.net", CONFIRMED),
+        ("example.com.evil.test", CONFIRMED),
+        ("example-webmail-login.test", PROBABLE),
+        ("supplier-gnbh.de", CONFIRMED),
+        ("example.com", CLEAN),
+        ("intranet.example.com", CLEAN),
+        ("example.net", CLEAN),  # somebody else of that name
+        ("paypa1.com", CLEAN),  # the phishing score counts it
+    ],
+)
+def test_links_to_hosts_that_look_like_ours(host, action):
+    """Whoever sends them."""
+    message = mail("Helpdesk", FIRM, urls=(RatedUrl(f"https://{host}/login", "html"), RatedUrl("mailto:a@examp1e.com", "html")))
+    assert decide(message, POLICY).action is action
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The filter Impersonation: does the message pretend to come from somebody here, or somebody we write with? (filters.md, section 3)
 
-Looks at display names, addresses and authentication, never at the text. Mail of users who signed in, and of hosts inside, is not looked at.
+Looks at display names, addresses, authentication and hosts of links, never at the text. Mail of users who signed in, and of hosts inside, is not looked at.
 One strong sign, or two weak ones, confirm an impersonation; one weak sign makes it probable.
 """
 
@@ -22,7 +22,7 @@ from mailward.phishing.people import Match, NameIndex
 from mailward.policy import Action, BrandList, DomainList, PeopleList, Policy
 from mailward.policy.lists import EntryList
 from mailward.policy.people import Person
-from mailward.policy.urls import hosts_above
+from mailward.policy.urls import hosts_above, place
 from mailward.reputation.knowledge import Known, known_host
 from mailward.scan.approval import approved_sender
 from mailward.scan.assess import MORE
@@ -32,6 +32,7 @@ from mailward.scan.verdict import Hit, Kind, Reason
 
 IMPERSONATION = "advanced_spam_prevention.impersonation"
 MAX_SENDERS = 10  # visible From addresses looked at; real mail has one
+MAX_LINKS = 100  # of a message whose hosts are looked at
 MAX_NAME_SHOWN = 80  # characters of a display name in words
 Kept = TypeVar("Kept", bound=EntryList)
 _EVERYBODY = Known.FREEMAIL | Known.DISPOSABLE
@@ -111,6 +112,7 @@ def signs(assessment: Assessment, policy: Policy) -> list[Sign]:
         sender = _Sender(address, shown, assessment.from_aligned, names)
         found += sender.signs(policy)
     found += _answers(assessment, names, found)
+    found += _links(assessment, names)
     unique = {sign.text: sign for sign in found}
     return sorted(unique.values(), key=lambda sign: not sign.strong)
 
@@ -325,6 +327,18 @@ def _answers(assessment: Assessment, names: Names, found: list[Sign]) -> Iterato
             )
         elif _elsewhere(address, registrable(domain), senders, found):
             yield Sign("reply-to-elsewhere", False, f"Answers would go to another domain: {shown_address(address)}", address)
+
+
+def _links(assessment: Assessment, names: Names) -> Iterator[Sign]:
+    """Links to hosts that pass for ours or for those of partners, where chance is out of question."""
+    if names.empty:
+        return
+    for host in dict.fromkeys(place(url.url)[0] for url in assessment.urls[:MAX_LINKS]):
+        found = own_lookalike(host, names.own) if host else None
+        if found is not None and found.sure and found.how != "tld":
+            yield Sign(
+                "link-lookalike", found.how != "token", f"A link leads to a host that is not what it seems: {found.text}", lookalike=found
+            )
 
 
 def _elsewhere(address: str, domain: str, senders: set[str], found: list[Sign]) -> bool:
