@@ -107,6 +107,8 @@ def test_grades(shown, address, aligned, action):
         ("ceo@example-invoice.net", "own-domain-lookalike", PROBABLE),
         ("a@supplier-gnbh.de", "partner-lookalike", CONFIRMED),
         ("a@suppliergmbh.de", "partner-lookalike", CONFIRMED),
+        ("a@example-group.com", "own-domain-lookalike", PROBABLE),
+        ("a@exampletoast.com", "", CLEAN),  # a word of its own
         ("a@billing.supplier-gmbh.de", "", CLEAN),
         ("a@paypa1.com", "", CLEAN),  # a brand of the table: the phishing score counts it
     ],

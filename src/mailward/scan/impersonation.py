@@ -292,7 +292,7 @@ class _Sender:
 
     def _lookalike(self) -> Iterator[Sign]:
         found = own_lookalike(self.domain, self.names.own) if self.domain else None
-        if found is not None:
+        if found is not None and (found.sure or found.how != "token" or "-" in self.domain):  # "kerneltoast" is no pretence of "kernel"
             name = {YOUR_OWN: "own-domain-lookalike", YOUR_PARTNER: "partner-lookalike"}.get(found.brand, "own-brand-lookalike")
             strong = found.sure and found.how in ("skeleton", "edit")
             yield Sign(name, strong, f"Its From domain {found.text}", self.address, lookalike=found)
