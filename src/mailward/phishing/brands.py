@@ -45,6 +45,11 @@ class Name:
     text: str
     needs: Needs = Needs.NOTHING
 
+    @property
+    def parted(self) -> bool:
+        """Whether it is written in more than one word."""
+        return len(words(self.text)) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class Brand:
@@ -59,6 +64,7 @@ class Brand:
     shared: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    open_countries: tuple[str, ...] = ()  # as `countries`, with addresses or pages of anybody
     family: tuple[str, ...] = ()  # "word.ending": domains of its members hold the word beside names of places ("sparkasse-bochum.de")
 
     @property
@@ -81,7 +87,7 @@ class Brands:
     def __init__(self, brands: Iterable[Brand]) -> None:
         self.all = tuple(brands)
         self._owners: dict[str, tuple[Brand, bool]] = {}
-        self._by_country: dict[str, Brand] = {}
+        self._by_country: dict[str, tuple[Brand, bool]] = {}
         self._by_name: dict[str, list[tuple[Brand, Name]]] = {}
         self._by_skeleton: dict[str, list[tuple[Brand, Name]]] = {}
         self._unspaced: list[tuple[str, Brand]] = []
@@ -90,7 +96,9 @@ class Brands:
             for domain in brand.domains:
                 self._owners.setdefault(domain, (brand, True))
             for label in brand.countries:
-                self._by_country.setdefault(label, brand)
+                self._by_country.setdefault(label, (brand, True))
+            for label in brand.open_countries:
+                self._by_country[label] = (brand, False)
             for name in brand.names:
                 self._add_name(brand, name)
         for brand in self.all:
@@ -113,17 +121,25 @@ class Brands:
         return iter(self.all)
 
     def owner(self, host: str) -> tuple[Brand | None, bool]:
-        """Whose a host is, and whether nobody else can have addresses or pages there."""
-        name = host
+        """Whose a host is, and whether nobody else can have addresses or pages there (true of a host that is of no brand, and means nothing)."""
+        owners, countries, name = self._owners, self._by_country, host
         while name:
-            found = self._owners.get(name)
+            found = owners.get(name)
             if found is not None:
                 return found
             label, _, name = name.partition(".")
-            brand = self._by_country.get(label)
-            if brand is not None and of_country(name):
-                return brand, True
-        return self._member(host), True
+            if label in countries and of_country(name):
+                return countries[label]
+        return self._member(host) if "-" in host else None, True
+
+    def at(self, domain: str) -> tuple[Brand, bool] | None:
+        """The same for a domain of a brand itself, not for what is below one."""
+        found = self._owners.get(domain)
+        if found is not None:
+            return found
+        label, _, ending = domain.partition(".")
+        found = self._by_country.get(label)
+        return found if found is not None and of_country(ending) else None
 
     def _member(self, host: str) -> Brand | None:
         """The brand of whose family a host is. Words of services beside the name are no place."""
@@ -133,6 +149,11 @@ class Brands:
         pieces = label.split("-")
         brand = next((found for piece in pieces if (found := self._families.get(f"{piece}.{ending}"))), None)
         return None if brand is None or any(of_service(piece) for piece in pieces) else brand
+
+    def names_of(self, brand: Brand, text: str) -> bool:
+        """Whether any name of the brand stands in a text, with what it needs beside it or not."""
+        joined = f" {' '.join(words(text[:MAX_NAME])).lower()} "
+        return any(f" {' '.join(words(name.text)).lower()} " in joined for name in brand.names)
 
     def of_domain(self, domain: str) -> Brand | None:
         """The brand that owns a host, shared domains too."""
@@ -149,11 +170,12 @@ class Brands:
         while domain:
             if domain in brand.domains:
                 return True
-            if domain in brand.shared:
+            label, _, ending = domain.partition(".")
+            if label in brand.countries and of_country(ending):
+                return True
+            if domain in brand.shared or (label in brand.open_countries and of_country(ending)):
                 return domain != whole and bool(known(domain) & Known.FREEMAIL) and not known(domain) & _EVERYBODYS
-            label, _, domain = domain.partition(".")
-            if label in brand.countries and of_country(domain):
-                return f"{label}.*" not in brand.shared
+            domain = ending
         return False
 
     def claimed(self, display_name: str) -> Brand | None:
@@ -179,7 +201,7 @@ class Brands:
             for end in range(start, min(len(plain), start + MAX_WINDOW)):
                 joined, looked = joined + plain[end], looked + alike[end]
                 for brand, name in self._by_name.get(joined) or self._by_skeleton.get(looked) or ():
-                    if end > start and len(joined) < MIN_JOINED and " " not in name.text:
+                    if end > start and len(joined) < MIN_JOINED and not name.parted:
                         continue
                     if _enough(name.needs, plain[:start] + plain[end + 1 :]):
                         yield brand
@@ -245,11 +267,15 @@ def made(
     """A brand from what a table says of it. `label.*` in `domains` or `shared`: the domains of countries."""
     names = (Name(name, needs), *also)
     own, common = list(domains), list(shared)
-    countries = [each[:-2] for each in (*own, *common) if each.endswith(".*")]
+    countries, open_countries = ([each[:-2] for each in some if each.endswith(".*")] for some in (own, common))
     told = {compact(each.text) for each in names}
     distinct = [written for each in names if not each.needs and len(written := compact(each.text)) > SHORT]
     firsts = [each.partition(".")[0] for each in (*own, *common) if "." in each]
-    labels = [label for label in firsts if len(label) >= SHORT and (label in told or any(each in label for each in distinct))]
+    labels = [
+        label
+        for label in firsts
+        if len(label) >= SHORT and ((joined := label.replace("-", "")) in told or any(each in joined for each in distinct))
+    ]
     return Brand(
         name,
         kind,
@@ -258,6 +284,7 @@ def made(
         tuple(each for each in common if not each.endswith(".*")),
         tuple(dict.fromkeys(countries)),
         tuple(dict.fromkeys((*like, *labels))),
+        tuple(open_countries),
         tuple(family),
     )
 

@@ -24,6 +24,7 @@ _CARRIERS = frozenset(  # networks that deliver for the domain before theirs
 _RUN_BY_OTHERS = frozenset({"mail_and_cloud", "social", "insurance_and_energy"})  # kinds whose names stand before many domains
 _FIRST_COME = ("github.io", "gitlab.io", "zendesk.com", "atlassian.net", "slack.com", "myshopify.com")  # brands have their names there
 _SHORT = 3
+_WWW = ["www"]
 ABUSED = 0.3  # how far an ending has to be one that spam prefers, see reputation.knowledge.abuse
 
 
@@ -75,18 +76,20 @@ def lookalike(host: str, own: OwnNames | None = None) -> Lookalike | None:
 
     Own names and those of partners go before brands.
     """
-    if own is not None:
-        if own.owns(host):
-            return None
-        found = _own_lookalike(host, own)
-        if found is not None:
-            return found
-    return _brand_lookalike(host)
+    return _brand_lookalike(host) if own is None else _lookalike(host, own)
 
 
 @lru_cache(1 << 14)
-def _own_lookalike(host: str, own: OwnNames) -> Lookalike | None:
-    return _find(host, own.targets, table())
+def _lookalike(host: str, own: OwnNames) -> Lookalike | None:
+    if own.owns(host):
+        return None
+    return own_lookalike(host, own) or _brand_lookalike(host)
+
+
+@lru_cache(1 << 14)
+def own_lookalike(host: str, own: OwnNames) -> Lookalike | None:
+    """The same for own names and those of partners alone."""
+    return None if own.owns(host) else _find(host, own.targets, table())
 
 
 @lru_cache(1 << 14)
@@ -105,13 +108,19 @@ def _find(host: str, targets: Targets, brands: Brands) -> Lookalike | None:
     everybodys = bool(flags & _EVERYBODYS) or (owner is not None and not exclusive)
     if not everybodys and (owner is not None or flags & _WELL_KNOWN):
         return None
+    if owner is not None and flags & Known.FREEMAIL and not flags & _EVERYBODYS:
+        return None  # the hosts of a mail provider, whose customers have addresses and no hosts
     above = host[: -len(site) - 1].split(".")[-MAX_ABOVE:] if len(host) > len(site) else []
-    own_label = not (flags & _WELL_KNOWN or (owner is not None and site in owner.shared))
-    found = _of_site(site, targets) if own_label else None
-    if found is None and above:
+    own_label = not flags & _WELL_KNOWN and brands.at(site) is None
+    found = None
+    if own_label:
+        found = _of_site(site, targets)
+    elif above:  # the place of a customer, who chose that label
+        found = _of_site(f"{above[-1]}.{site}", targets)
+    if found is None and above and above != _WWW:
         likeness = _of_names_above(above, site, targets, own_label)
         found = (likeness, "subdomain") if likeness is not None else None
-    if found is None or (owner is not None and site in owner.shared and found[0].target.owner == owner.name):
+    if found is None or (owner is not None and not own_label and found[0].target.owner == owner.name):
         return None
     return _told(host, site, *found)
 
@@ -147,7 +156,7 @@ def _of_names_above(above: list[str], site: str, targets: Targets, own_label: bo
     shown = [_shown(label) for label in above]
     label = site.partition(".")[0]
     for name, after in zip(shown, [*shown[1:], _shown(label)], strict=True):
-        found = _of_name_above(name, after, targets)
+        found = _of_name_above(name, after, site, targets)
         if found is not None:
             return found
     if own_label:
@@ -157,13 +166,16 @@ def _of_names_above(above: list[str], site: str, targets: Targets, own_label: bo
     return None
 
 
-def _of_name_above(name: str, after: str, targets: Targets) -> Likeness | None:
+def _of_name_above(name: str, after: str, site: str, targets: Targets) -> Likeness | None:
     target = targets.exact.get(name)
     if target is not None:
         ending = target.domain.partition(".")[2].partition(".")[0]
-        if after == ending or after.startswith(f"{ending}-"):
+        if after in (ending, "com") or after.startswith((f"{ending}-", "com-")):
             return Likeness(target, "subdomain", True)
-        return Likeness(target, "subdomain", False) if target.above and not target.plain and len(name) >= MIN_HELD else None
+        if len(after) == 2 and of_country(after) and not target.plain:
+            return Likeness(target, "subdomain", False)
+        alone = target.above and not target.plain and (len(name) >= MIN_HELD or abuse(site) >= ABUSED)
+        return Likeness(target, "subdomain", False) if alone else None
     found = targets.within(name) if "-" in name or len(name) >= MIN_HELD else None
     if found is None and len(name) >= MIN_HELD:
         found = targets.whole(name)

@@ -24,6 +24,9 @@ def false_claim(display: str, address: str, brands: Brands | None = None) -> Bra
     local, _, domain = address.rpartition("@")
     if local.startswith(_OWN_SERVERS) or any(true_for(brand, domain, brands) for brand in claimed):
         return None
+    owner, exclusive = brands.owner(domain)
+    if owner is not None and exclusive and brands.names_of(owner, display):
+        return None
     return None if known_host(domain) & Known.PLATFORM and not known_host(domain) & Known.HOSTING else claimed[0]
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from mailward.phishing.packaged import DATA
 
 _ALIKE = str.maketrans("01|!i35$", "olllless")
-_ROUGHLY = str.maketrans("0123456789bcdefghijklmnopqrstuvwxyz", "olzeasbtaqdcdctqnlllknnopqnstuuuxyz")
+_ROUGHLY = str.maketrans("0123456789bcdefghijklmnopqrstuvwxyz", "olzcasdtdqdcdcfqhllklnnopqnstuuuxyz")
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _DROPPED = frozenset({"Mn", "Me", "Cf"})  # accents, variation selectors, zero-width characters
@@ -44,16 +44,8 @@ def skeleton(text: str) -> str:
 
 def rough(text: str) -> str:
     """As `skeleton` with more letters alike (b and d, c and e, g and q, m, n and r, u, v and w): for long names only."""
-    return (
-        latin(text)
-        .lower()
-        .translate(_ROUGHLY)
-        .replace("nn", "n")
-        .replace("uu", "u")
-        .replace("cl", "d")
-        .replace("lb", "d")
-        .replace("lc", "k")
-    )
+    joined = latin(text).lower().replace("cl", "d").replace("lc", "k").replace("lb", "b").replace("lh", "h")
+    return joined.translate(_ROUGHLY).replace("nnn", "n").replace("nn", "n").replace("uu", "u")
 
 
 def words(text: str) -> list[str]:

@@ -141,6 +141,9 @@ class Targets:
         target, before, behind = self.exact[held.group()], label[: held.start()], label[held.end() :]
         if target.plain and len(target.label) < MIN_EDITED:
             return None
+        parted = before[-1:] in ("", "-") and behind[:1] in ("", "-")
+        if "-" in target.label and not parted:
+            return None
         if before and behind and not (before.endswith("-") or behind.startswith("-")) and not of_service(before) and not of_service(behind):
             return None
         return _beside(target, [rest for piece in (before, behind) if (rest := piece.replace("-", ""))])

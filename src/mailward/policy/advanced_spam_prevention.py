@@ -63,6 +63,6 @@ class AdvancedSpamPrevention(Table):
     action: PhishingAction = Field(default_factory=PhishingAction)
     own_brands: BrandList = Field(
         default_factory=BrandList,
-        description='Brands to watch beside those of the packaged table: "Contoso Bank: contoso.com contoso-mail.net"; other names after a |.',
+        description='Brands to watch beside those of the packaged table: "Contoso Bank: contoso.com contoso-mail.net"; other names after a vertical bar.',
     )
     impersonation: Impersonation = Field(default_factory=Impersonation)

@@ -26,7 +26,7 @@ class ImpersonationTarget(Table):
     high_profile_users: Annotated[PeopleList, AfterValidator(_few)] = Field(
         default_factory=PeopleList,
         description="People whose names are worth abusing, at most 500, each with all addresses that are really theirs: "
-        '"Erika Muster <erika.muster@example.com> <erika@example.net>"; other names of the same person after a |.',
+        '"Erika Muster <erika.muster@example.com> <erika@example.net>"; other names of the same person after a vertical bar.',
     )
     internal_names: PeopleList = Field(
         default_factory=PeopleList,

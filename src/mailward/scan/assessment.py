@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-import msgspec
-
 from mailward.auth import Authentication
 from mailward.content.contribution import Contribution
 from mailward.reputation.answer import ListAnswer
@@ -17,7 +15,8 @@ Unchecked = Literal["unchecked"]
 Untested = Literal["untested"]
 
 
-class RatedUrl(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RatedUrl:
     """A URL of the message. `rating` "untested": nothing is known of it; "unchecked": nobody looked."""
 
     url: str

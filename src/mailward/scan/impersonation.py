@@ -1,6 +1,6 @@
 """The filter Impersonation: does the message pretend to come from somebody here, or somebody we write with? (filters.md, section 3)
 
-Looks at display names, addresses and authentication, never at the text. Mail of users who signed in, and of hosts inside, is not looked at.
+Looks at display names, addresses, authentication and hosts of links, never at the text. Mail of users who signed in, and of hosts inside, is not looked at.
 One strong sign, or two weak ones, confirm an impersonation; one weak sign makes it probable.
 """
 
@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
+from typing import Generic, TypeVar
 
 from mailward.message.domains import registrable
 from mailward.message.origin import is_own
-from mailward.phishing.brands import Brand, Brands, Name, Needs, made
-from mailward.phishing.lookalikes import YOUR_OWN, YOUR_PARTNER, Lookalike, OwnNames, lookalike
+from mailward.phishing.brands import Brand, Brands, Name, Needs, made, table
+from mailward.phishing.lookalikes import YOUR_OWN, YOUR_PARTNER, Lookalike, OwnNames, own_lookalike
 from mailward.phishing.people import Match, NameIndex
 from mailward.policy import Action, BrandList, DomainList, PeopleList, Policy
+from mailward.policy.lists import EntryList
 from mailward.policy.people import Person
-from mailward.policy.urls import hosts_above
+from mailward.policy.urls import hosts_above, place
 from mailward.reputation.knowledge import Known, known_host
 from mailward.scan.approval import approved_sender
 from mailward.scan.assess import MORE
@@ -30,7 +32,9 @@ from mailward.scan.verdict import Hit, Kind, Reason
 
 IMPERSONATION = "advanced_spam_prevention.impersonation"
 MAX_SENDERS = 10  # visible From addresses looked at; real mail has one
+MAX_LINKS = 100  # of a message whose hosts are looked at
 MAX_NAME_SHOWN = 80  # characters of a display name in words
+Kept = TypeVar("Kept", bound=EntryList)
 _EVERYBODY = Known.FREEMAIL | Known.DISPOSABLE
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']{1,64}@([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -108,6 +112,7 @@ def signs(assessment: Assessment, policy: Policy) -> list[Sign]:
         sender = _Sender(address, shown, assessment.from_aligned, names)
         found += sender.signs(policy)
     found += _answers(assessment, names, found)
+    found += _links(assessment, names)
     unique = {sign.text: sign for sign in found}
     return sorted(unique.values(), key=lambda sign: not sign.strong)
 
@@ -128,28 +133,67 @@ class Names:
         return bool(self.internal) and any(self.internal.match(host) for host in hosts_above(domain))
 
 
+class _Keyed(Generic[Kept]):
+    """A list that is compared by its digest, so that what is made of it is found at the cost of one comparison, however long it is."""
+
+    __slots__ = ("list",)
+
+    def __init__(self, list_: Kept) -> None:
+        self.list = list_
+
+    def __hash__(self) -> int:
+        return hash(self.list.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Keyed) and type(self.list) is type(other.list) and self.list.digest == other.list.digest
+
+
 def _names(policy: Policy) -> Names:
     settings = policy.advanced_spam_prevention
     target = settings.impersonation.target
     return _indexed(
-        policy.organisation.internal_domains, target.partner_domains, target.high_profile_users, target.internal_names, settings.own_brands
+        _Keyed(policy.organisation.internal_domains),
+        _Keyed(target.partner_domains),
+        _Keyed(target.high_profile_users),
+        _Keyed(target.internal_names),
+        _Keyed(settings.own_brands),
     )
 
 
-@lru_cache(maxsize=32)
-def _indexed(internal: DomainList, partners: DomainList, high_profile: PeopleList, others: PeopleList, brands: BrandList) -> Names:
-    own_brands = tuple(
-        made(brand.names[0], "own", brand.domains, tuple(Name(each) for each in brand.names[1:]), _need(brand.names[0]))
-        for brand in brands.brands()
-    )
+@lru_cache(maxsize=64)
+def _indexed(
+    internal: _Keyed[DomainList],
+    partners: _Keyed[DomainList],
+    high_profile: _Keyed[PeopleList],
+    others: _Keyed[PeopleList],
+    brands: _Keyed[BrandList],
+) -> Names:
     return Names(
-        own=OwnNames(_bare(internal), _bare(partners), own_brands),
-        internal=internal,
-        high_profile=NameIndex((person, person.names) for person in high_profile.people()),
-        others=NameIndex((person, person.names) for person in others.people()),
-        brands=Brands(own_brands),
-        empty=not (internal or partners or high_profile or others or brands),
+        own=_own_names(internal, partners, brands),
+        internal=internal.list,
+        high_profile=_people(high_profile),
+        others=_people(others),
+        brands=_own_brands(brands),
+        empty=not any(keyed.list for keyed in (internal, partners, high_profile, others, brands)),
     )
+
+
+@lru_cache(maxsize=16)
+def _people(people: _Keyed[PeopleList]) -> NameIndex[Person]:
+    return NameIndex((person, person.names) for person in people.list.people())
+
+
+@lru_cache(maxsize=16)
+def _own_brands(brands: _Keyed[BrandList]) -> Brands:
+    return Brands(
+        made(brand.names[0], "own", brand.domains, tuple(Name(each) for each in brand.names[1:]), _need(brand.names[0]))
+        for brand in brands.list.brands()
+    )
+
+
+@lru_cache(maxsize=16)
+def _own_names(internal: _Keyed[DomainList], partners: _Keyed[DomainList], brands: _Keyed[BrandList]) -> OwnNames:
+    return OwnNames(_bare(internal.list), _bare(partners.list), _own_brands(brands).all)
 
 
 def _need(name: str) -> Needs:
@@ -189,6 +233,14 @@ class _Sender:
         """Whether nobody vouches for the address, or it says nothing about who uses it."""
         return self.aligned is not True or self.everybodys
 
+    @property
+    def of_service(self) -> bool:
+        """Whether it is authenticated mail of a known service, which writes in the names of those who use it ("Ann" <invitations@linkedin.com>)."""
+        if self.aligned is not True or self.everybodys:
+            return False
+        owner, exclusive = table().owner(self.domain)
+        return owner is not None and exclusive
+
     def signs(self, policy: Policy) -> Iterator[Sign]:
         if self.names.empty:
             return
@@ -197,7 +249,8 @@ class _Sender:
             if self.aligned is False and policy.advanced_spam_prevention.impersonation.target.check_own_domains:
                 yield from self._own_domain()
             return
-        yield from self._people()
+        if not self.of_service:
+            yield from self._people()
         yield from self._own_address()
         yield from self._lookalike()
         yield from self._own_brand()
@@ -238,14 +291,11 @@ class _Sender:
             yield Sign("own-address-in-name", self.false, text, self.address)
 
     def _lookalike(self) -> Iterator[Sign]:
-        found = lookalike(self.domain, self.names.own) if self.domain else None
-        if found is not None and self._is_own(found):
+        found = own_lookalike(self.domain, self.names.own) if self.domain else None
+        if found is not None and (found.sure or found.how != "token" or "-" in self.domain):  # "kerneltoast" is no pretence of "kernel"
             name = {YOUR_OWN: "own-domain-lookalike", YOUR_PARTNER: "partner-lookalike"}.get(found.brand, "own-brand-lookalike")
             strong = found.sure and found.how in ("skeleton", "edit")
             yield Sign(name, strong, f"Its From domain {found.text}", self.address, lookalike=found)
-
-    def _is_own(self, found: Lookalike) -> bool:
-        return found.brand in (YOUR_OWN, YOUR_PARTNER) or any(found.brand == brand.name for brand in self.names.own.brands)
 
     def _own_brand(self) -> Iterator[Sign]:
         brand: Brand | None = self.names.brands.claimed(self.shown) if self.shown and len(self.names.brands) else None
@@ -270,14 +320,31 @@ def _answers(assessment: Assessment, names: Names, found: list[Sign]) -> Iterato
         domain = address.rpartition("@")[2] if "@" in address else ""
         if not domain or names.empty or names.is_internal(domain):
             continue
-        copied = lookalike(domain, names.own)
+        copied = own_lookalike(domain, names.own)
         if copied is not None and copied.brand == YOUR_OWN and copied.sure:
             yield Sign(
                 "reply-to-lookalike", True, f"Answers would go to {shown_address(address)}: {copied.text}", address, lookalike=copied
             )
-        elif found and registrable(domain) not in senders and any(sign.person or sign.name == "own-domain" for sign in found):
-            if not any(sign.person and address in sign.person.addresses for sign in found):
-                yield Sign("reply-to-elsewhere", False, f"Answers would go to another domain: {shown_address(address)}", address)
+        elif _elsewhere(address, registrable(domain), senders, found):
+            yield Sign("reply-to-elsewhere", False, f"Answers would go to another domain: {shown_address(address)}", address)
+
+
+def _links(assessment: Assessment, names: Names) -> Iterator[Sign]:
+    """Links to hosts that pass for ours or for those of partners, where chance is out of question."""
+    if names.empty:
+        return
+    for host in dict.fromkeys(place(url.url)[0] for url in assessment.urls[:MAX_LINKS]):
+        found = own_lookalike(host, names.own) if host else None
+        if found is not None and found.sure and found.how != "tld":
+            yield Sign(
+                "link-lookalike", found.how != "token", f"A link leads to a host that is not what it seems: {found.text}", lookalike=found
+            )
+
+
+def _elsewhere(address: str, domain: str, senders: set[str], found: list[Sign]) -> bool:
+    """Whether an answer to a name or a domain of ours would go to another domain, and to no address of that person."""
+    ours = [sign for sign in found if sign.person is not None or sign.name == "own-domain"]
+    return bool(ours) and domain not in senders and not any(sign.person and address in sign.person.addresses for sign in ours)
 
 
 def shown_address(address: str) -> str:

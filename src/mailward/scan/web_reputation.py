@@ -6,7 +6,7 @@ looked at never is.
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from dataclasses import replace
 
 from mailward.policy import Policy
 from mailward.policy.dnsbl import catalogue

@@ -40,7 +40,7 @@ _KINDS = str.maketrans(dict.fromkeys(_LETTERS, "b") | dict.fromkeys("aeiouy", "a
 _SHAPES = str.maketrans(dict.fromkeys(_LETTERS, "a") | dict.fromkeys("0123456789", "0"))
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz]+")
 _RUNS = re.compile(r"a+|0+|.")
-_ENCODED = re2.compile(r"[A-Za-z0-9+/]{12}={1,2}$|@|%40")
+_ENCODED = re.compile(r"[A-Za-z0-9+/]{12}={1,2}\Z")
 
 Buckets = npt.NDArray[np.int64]
 
@@ -147,7 +147,7 @@ def path_marks(path: str) -> list[int]:
         f"build {ending} {bool(query)} {min(3, len(segments))}",
         f"whole {'/'.join(segments)[:40]}",
     ]
-    if _ENCODED.search(path):
+    if "@" in path or "%40" in path or (path[-1:] == "=" and _ENCODED.search(path, len(path) - 14)):
         marks.append("address")
     marks += [f"segment {segment[:24]}" for segment in segments[:MAX_SEGMENTS]]
     marks += [f"shape {_shape(segment[:24])[:10]}" for segment in segments[:MAX_SEGMENTS]]
