@@ -60,7 +60,15 @@ def clip(text: str) -> str:
 def facts(mail: Mail, links: Links, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> dict[str, tuple[float, str]]:
     """Every fact that holds, by name."""
     found: dict[str, tuple[float, str]] = {}
-    for source in (brands_claimed(mail, links), identity(mail), targets(mail, urls, ratings), pages(mail), asked_for(mail)):
+    text = f"{mail.message.subject[:MAX_LINE]}\n{mail.message.text[:MAX_TEXT]}".lower()
+    lured = lures(text)
+    for source in (
+        brands_claimed(mail, links, not _OFFICIAL.isdisjoint(lured)),
+        identity(mail),
+        targets(mail, urls, ratings),
+        pages(mail),
+        asked_for(mail, text, lured),
+    ):
         for name, value, words in source:
             if value > 0:
                 found[name] = (min(1.0, value), clip(words))
@@ -80,8 +88,8 @@ def _truly(brand: Brand, mail: Mail) -> bool:
     return not mail.site_known & _FREE and table().of_domain(mail.site) is brand  # a service of its own, such as notices of a cloud
 
 
-def brands_claimed(mail: Mail, links: Links) -> Facts:
-    """Brands whose name is used by somebody who is not that brand."""
+def brands_claimed(mail: Mail, links: Links, lured: bool) -> Facts:
+    """Brands whose name is used by somebody who is not that brand. `lured`: whether the text asks for what a bank or shop would."""
     message, free = mail.message, bool(mail.site_known & _FREE)
     display = " ".join(address.display for address in message.from_[:3] if address.display)[:MAX_LINE]
     own = table().of_domain(mail.site) if mail.site else None
@@ -98,6 +106,7 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
     named = [brand for brand in brands_in(display) if not _truly(brand, mail)]
     if named:
         yield "brand:in-name", whole, named[0].name
+        yield "brand:proves-another", float(bool(mail.proven) and whole == 1.0 and not free), f"{mail.site}, not {named[0].name}"
         yield "brand:freemail", float(free), named[0].name
     weight *= whole
     in_subject = [brand for brand in brands_in(message.subject[:MAX_LINE]) if not _truly(brand, mail)]
@@ -113,6 +122,9 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
         if each.owner:
             yield "brand:copyright", weight, each.brand.name
     claimed = named or in_subject or [each.brand for each in text if each.owner or (each.times >= OFTEN and each.head)]
+    asking = claimed or [each.brand for each in text if each.head and each.brand.name not in _EVERYWHERE]
+    if asking and lured:
+        yield "brand:asks", whole * (0.6 if known_sender(mail) else 1.0), asking[0].name
     if claimed:
         yield "brand:from-freemail", float(free), claimed[0].name
         sites = {registrable(host) for host in links.hosts}
@@ -240,12 +252,9 @@ def _offices(mail: Mail, found: dict[str, int]) -> Facts:
 _OFFICIAL = frozenset(("account", "mailbox", "parcel", "tax", "wallet", "document", "callback"))
 
 
-def asked_for(mail: Mail) -> Facts:
+def asked_for(mail: Mail, text: str, found: dict[str, int]) -> Facts:
     """What the text asks for. Weaker where a well-known sender is proven: real banks speak of accounts, too."""
-    message = mail.message
-    text = f"{message.subject[:MAX_LINE]}\n{message.text[:MAX_TEXT]}".lower()
     weight = 0.3 if known_sender(mail) else 1.0
-    found = lures(text)
     for kind, count in found.items():
         yield f"lure:{kind}", weight * count / 2, ""
     if "callback" in found or "invoice" in found or "payment" in found:
