@@ -18,7 +18,7 @@ from mailward.content.mail import Mail
 from mailward.message import invisible
 from mailward.message.urls import FoundUrl
 from mailward.phishing.brands import Brand, table
-from mailward.phishing.claims import OFTEN, SHORT, brands_in, brands_of_text
+from mailward.phishing.claims import OFTEN, SHORT, Named, brands_in, brands_of_text
 from mailward.phishing.lookalikes import lookalike
 from mailward.phishing.lures import lures
 from mailward.phishing.pages import attached, look_at_pages
@@ -111,18 +111,18 @@ def brands_claimed(mail: Mail, links: Links, lured: bool) -> Facts:
     weight *= whole
     in_subject = [brand for brand in brands_in(message.subject[:MAX_LINE]) if not _truly(brand, mail)]
     if in_subject:
-        yield "brand:in-subject", weight, in_subject[0].name
+        yield "brand:in-subject", weight * (0.5 if _names_itself(mail) else 1.0), in_subject[0].name
     text = [each for each in brands_of_text(message.text) if not _truly(each.brand, mail)]
     for each in text:
         everywhere = each.brand.name in _EVERYWHERE
-        if each.head and not everywhere:
+        if _opens(each):
             yield "brand:introduced", weight, each.brand.name
         if each.times >= OFTEN + 2 * everywhere:
             yield "brand:named-often", weight, each.brand.name
         if each.owner:
             yield "brand:copyright", weight, each.brand.name
     claimed = named or in_subject or [each.brand for each in text if each.owner or (each.times >= OFTEN and each.head)]
-    asking = claimed or [each.brand for each in text if each.head and each.brand.name not in _EVERYWHERE]
+    asking = named or (in_subject if not _names_itself(mail) else []) or [each.brand for each in text if each.owner or _opens(each)]
     if asking and lured:
         yield "brand:asks", whole * (0.6 if known_sender(mail) else 1.0), asking[0].name
     if claimed:
@@ -139,6 +139,22 @@ def brands_claimed(mail: Mail, links: Links, lured: bool) -> Facts:
     if in_local:
         yield "brand:in-address", whole, in_local[0].name
     yield from _looks_like(mail, links)
+
+
+def _opens(named: Named) -> bool:
+    """Whether a text opens in the name of a brand that is not everybody's button."""
+    return named.head and named.brand.name not in _EVERYWHERE
+
+
+def _names_itself(mail: Mail) -> bool:
+    """Whether a proven sender names itself in the subject, too, as a shop does that tells how it was paid."""
+    label = mail.site.partition(".")[0]
+    return (
+        bool(mail.proven) and len(label) >= OWN_LABEL and label in mail.message.subject[:MAX_LINE].lower().replace(" ", "").replace("-", "")
+    )
+
+
+OWN_LABEL = 5  # letters of a domain's first label that are no other word by chance
 
 
 def _leads_to_its_own(mail: Mail, links: Links) -> bool:
