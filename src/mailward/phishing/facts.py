@@ -148,10 +148,8 @@ def _opens(named: Named) -> bool:
 
 def _names_itself(mail: Mail) -> bool:
     """Whether a proven sender names itself in the subject, too, as a shop does that tells how it was paid."""
-    label = mail.site.partition(".")[0]
-    return (
-        bool(mail.proven) and len(label) >= OWN_LABEL and label in mail.message.subject[:MAX_LINE].lower().replace(" ", "").replace("-", "")
-    )
+    label = mail.site.partition(".")[0].partition("-")[0]
+    return bool(mail.proven) and len(label) >= OWN_LABEL and label in mail.message.subject[:MAX_LINE].lower().replace(" ", "")
 
 
 OWN_LABEL = 5  # letters of a domain's first label that are no other word by chance
