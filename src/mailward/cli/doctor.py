@@ -74,6 +74,7 @@ def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
         ("DNS lists", _dns_lists),
         ("databases", _databases),
         ("own hops", _own_hops),
+        ("milter", _milter),
         ("spamd", _spamd),
         ("dns", _dns),
         ("console", _console),
@@ -256,6 +257,24 @@ def _own_hops(settings: Settings) -> Iterator[Symptom]:
         yield Symptom(Grade.WARNING, "own hops", text, f'If so, add "{each.address}" to organisation.gateway_networks in the policy.')
     if not found:
         yield Symptom(Grade.OK, "own hops", "no other server looks like one of yours")
+
+
+def _milter(settings: Settings) -> Iterator[Symptom]:
+    def answer(host: str, port: int) -> str:
+        from mailward.servers.milter.protocol import VERSION, Actions, Code, Problem, Reader, Steps, negotiated
+
+        reader = Reader()
+        try:
+            with socket.create_connection((host, port), CONNECT_SECONDS) as connection:
+                connection.settimeout(CONNECT_SECONDS)
+                connection.sendall(negotiated(VERSION, Actions(0), Steps(0), {}))  # an offer has the form of its answer
+                while (heard := reader.next()) is None and (octets := connection.recv(4096)):
+                    reader.feed(octets)
+        except (OSError, Problem):
+            return ""
+        return "answers" if heard is not None and heard[0] == Code.NEGOTIATE else ""
+
+    yield from _service("milter", settings.milter.listen, answer)
 
 
 def _spamd(settings: Settings) -> Iterator[Symptom]:

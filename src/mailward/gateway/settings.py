@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -199,6 +200,33 @@ class Spamd(_BesideServer):
 
     listen: Place = Field(default="127.0.0.1:2528", description='Where spamc and its like connect, host:port. "" switches this way in off.')
     allow_tell: bool = Field(default=False, description="Whether clients may teach this site's own model (TELL, `spamc -L`).")
+
+
+class MilterQuarantine(StrEnum):
+    """Who holds back a message that came by milter."""
+
+    OURS = "ours"
+    MAIL_SERVER = "mail-server"
+
+
+class Milter(_BesideServer):
+    """The milter protocol, for Postfix and Sendmail."""
+
+    listen: Place = Field(
+        default="127.0.0.1:2526",
+        description='Where the mail server connects, host:port. "" switches this way in off.',
+    )
+    timeout: int = Field(
+        default=3600,
+        ge=5,
+        le=86_400,
+        description="Seconds a mail server may stay silent; it waits for its own clients meanwhile, so more than it gives them.",
+    )
+    quarantine: MilterQuarantine = Field(
+        default=MilterQuarantine.OURS,
+        strict=False,
+        description='Who holds quarantined mail: "ours", our quarantine, or "mail-server", its own (Postfix: the hold queue).',
+    )
 
 
 class Dns(_Table):
@@ -402,6 +430,7 @@ class Settings(_Table):
     state: State = Field(default_factory=State)
     storage: Storage = Field(default_factory=Storage)
     smtp: Smtp = Field(default_factory=Smtp)
+    milter: Milter = Field(default_factory=Milter)
     spamd: Spamd = Field(default_factory=Spamd)
     dns: Dns = Field(default_factory=Dns)
     console: Console = Field(default_factory=Console)

@@ -99,13 +99,13 @@ async def examined(service: Service, raw: bytes, envelope: Envelope, *, named: b
     outcome = "deferred" if action is Action.DEFER else "advised" if named else "examined"
     try:
         service.gateway.record(judgement, outcome)
-        _log(service, judgement, envelope, action, outcome, (time.perf_counter() - started) * 1000, more)
+        log_message(service, judgement, envelope, action, outcome, (time.perf_counter() - started) * 1000, more)
     except Exception as error:  # the caller has to hear the verdict all the same
         service.log.exception("record_failed", id=judgement.assessment.id, error=str(error))
     return judgement, action
 
 
-def _log(
+def log_message(
     service: Service, judgement: Judgement, said: Envelope, action: Action, outcome: str, milliseconds: float, more: Mapping[str, object]
 ) -> None:
     """One wide event per message, with the names `delivery` uses."""

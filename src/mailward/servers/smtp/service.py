@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -83,6 +84,12 @@ class Service:
         answers = await self.gateway.answers(arrived, known)
         return await self._beside(self.gateway.conclude, arrived, answers) if long else self.gateway.conclude(arrived, answers)
 
+    async def judge_part(self, head: bytes, size: int, why: str, envelope: Envelope, known: IpReputation | None = None) -> Judgement:
+        """Judge a message of which only the header is looked at: it is unscannable, and `why` says why. `size`: of the whole message."""
+        arrived = self.gateway.read(head, envelope)
+        arrived = replace(arrived, error=why, message=replace(arrived.message, size=size))
+        return self.gateway.conclude(arrived, await self.gateway.answers(arrived, known))
+
     async def _beside(self, work: Callable[..., Result], *given: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._judging, work, *given)
 
@@ -96,6 +103,7 @@ class Service:
         self.log.info(
             "refused",
             id=id,
+            way_in=facts.way_in,
             times=times,
             client=client.address,
             helo=client.helo,
