@@ -7,7 +7,6 @@ and line ends of SMTP, so that signatures still hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -136,6 +135,8 @@ class Session:
         self._negotiated = False
         self.actions = Actions(0)
         self.steps = Steps(0)
+        self._quiet: frozenset[Code] = frozenset()  # commands nobody awaits an answer to
+        self._leading_space = False
         self.answer = b""
         self.client = Client(None)
         self.connected = False
@@ -261,11 +262,13 @@ class Session:
         if Actions.SET_MACROS in self.actions:  # a macro tells who refused a recipient
             steps |= Steps.REJECTED_RCPT
         self.steps = steps & offer.steps
+        self._quiet = frozenset(code for code, step in _SILENT.items() if step in self.steps)
+        self._leading_space = Steps.LEADING_SPACE in self.steps
         self.answer = negotiated(min(offer.version, VERSION), self.actions, self.steps, MACROS)
         return Due.OFFER
 
     def _silent(self, code: Code) -> Due:
-        return Due.NOTHING if _SILENT[code] in self.steps else Due.CONTINUE
+        return Due.NOTHING if code in self._quiet else Due.CONTINUE
 
     def answers(self, code: Code) -> bool:
         """Whether the mail server waits for an answer to that command."""
@@ -310,8 +313,8 @@ class Session:
             raise Problem("a header field without a message")
         if b"\n" in value:
             value = value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        between = b":" if Steps.LEADING_SPACE in self.steps or not value else b": "
-        self._keep(message, (name, between, value, b"\r\n"))
+        between = b":" if self._leading_space or not value else b": "
+        self._keep(message, b"%b%b%b\r\n" % (name, between, value))
         return self._silent(Code.HEADER)
 
     def _end_header(self) -> Due:
@@ -321,7 +324,7 @@ class Session:
         return self._silent(Code.END_HEADER)
 
     def _close_header(self, message: _Message) -> None:
-        self._keep(message, (b"\r\n",))
+        self._keep(message, b"\r\n")
         message.head = len(message.raw)
 
     def _body(self, piece: bytes) -> Due:
@@ -329,7 +332,7 @@ class Session:
             raise Problem("a body without a message")
         if self._message.head < 0:
             self._close_header(self._message)
-        self._keep(self._message, (piece,))
+        self._keep(self._message, piece)
         return self._silent(Code.BODY)
 
     def _end(self, piece: bytes) -> Due:
@@ -337,12 +340,11 @@ class Session:
             raise Problem("an end without a message")
         if self._message.head < 0:
             self._close_header(self._message)
-        self._keep(self._message, (piece,))
+        self._keep(self._message, piece)
         return Due.MESSAGE
 
-    def _keep(self, message: _Message, pieces: Iterable[bytes]) -> None:
+    def _keep(self, message: _Message, piece: bytes) -> None:
         """Put octets behind the message, as long as they may be kept."""
-        piece = b"".join(pieces)
         message.size += len(piece)
         if message.trouble is not None:
             return
