@@ -75,6 +75,7 @@ def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
         ("databases", _databases),
         ("own hops", _own_hops),
         ("milter", _milter),
+        ("http", _http),
         ("spamd", _spamd),
         ("dns", _dns),
         ("console", _console),
@@ -275,6 +276,22 @@ def _milter(settings: Settings) -> Iterator[Symptom]:
         return "answers" if heard is not None and heard[0] == Code.NEGOTIATE else ""
 
     yield from _service("milter", settings.milter.listen, answer)
+
+
+def _http(settings: Settings) -> Iterator[Symptom]:
+    def answer(host: str, port: int) -> str:
+        import http.client
+
+        connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+        try:
+            connection.request("GET", "/ping")
+            return "answers" if connection.getresponse().read(100) == b"pong\r\n" else ""
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            connection.close()
+
+    yield from _service("http", settings.http.listen, answer)
 
 
 def _spamd(settings: Settings) -> Iterator[Symptom]:

@@ -59,7 +59,7 @@ class Changes:
 
 
 def changes(head: bytes, judgement: Judgement, policy: Policy, hostname: str = "") -> Changes:
-    """The same as `mark`, as changes of the header fields in `head`, which end in CRLF."""
+    """The same as `mark`, as changes of the header fields in `head`, each with its line end."""
     own_id, believed = _own_id(policy, hostname), _believed(judgement, policy)
     numbers: Counter[bytes] = Counter()
     dropped, kept = [], []
@@ -76,6 +76,13 @@ def changes(head: bytes, judgement: Judgement, policy: Policy, hostname: str = "
     tagged = _tagged(kept, action_table(judgement.verdict, policy).tag_text, "\r\n")
     new = next((_halves(field)[1] for field, old in zip(tagged, [*kept, b""], strict=False) if field != old), None)
     return Changes(added, tuple(dropped), new and new.rstrip(b"\r\n").replace(b"\r\n", b"\n"), len(tagged) == len(kept))
+
+
+def head_of(raw: bytes) -> bytes:
+    """The header fields of a message, for `changes`."""
+    start = raw.find(b"\n") + 1 if raw.startswith((b"From ", b">From ")) else 0
+    blank = _BLANK.search(raw, start)
+    return raw[start : blank.start() if blank else len(raw)]
 
 
 def _halves(field: bytes) -> tuple[bytes, bytes]:

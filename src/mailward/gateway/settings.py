@@ -229,6 +229,22 @@ class Milter(_BesideServer):
     )
 
 
+class Http(_BesideServer):
+    """rspamd's protocol over HTTP, for rspamc, Haraka and whatever asks rspamd."""
+
+    listen: Place = Field(
+        default="127.0.0.1:2527", description='Where rspamc and its like connect, host:port. "" switches this way in off.'
+    )
+    password: str = Field(
+        default="",
+        max_length=200,
+        pattern=r"^[!-~]*$",
+        repr=False,
+        description='A secret that every request has to bring (Password header, `rspamc -P`), besides /ping. "" asks for none.',
+    )
+    allow_learn: bool = Field(default=False, description="Whether clients may teach this site's own model (`rspamc learn_spam`).")
+
+
 class Dns(_Table):
     """Questions to the DNS, and our own zones' answers."""
 
@@ -431,6 +447,7 @@ class Settings(_Table):
     storage: Storage = Field(default_factory=Storage)
     smtp: Smtp = Field(default_factory=Smtp)
     milter: Milter = Field(default_factory=Milter)
+    http: Http = Field(default_factory=Http)
     spamd: Spamd = Field(default_factory=Spamd)
     dns: Dns = Field(default_factory=Dns)
     console: Console = Field(default_factory=Console)

@@ -46,6 +46,13 @@ def figures(verdict: Verdict, action: Action) -> Figures:
     return Figures(caught, max(number, threshold) if caught else min(number, threshold - STEP), threshold)
 
 
+def filed(judgement: Judgement, action: Action) -> Judgement:
+    """The judgement for a caller that files the message by our header fields: whatever was caught has those that junk mail has."""
+    if action in (Action.PASS, Action.TAG):
+        return judgement
+    return replace(judgement, verdict=replace(judgement.verdict, action=Action.JUNK))
+
+
 def symbol(name: str) -> str:
     """The name of a reason as symbols are written: "trace:helo-address" is TRACE_HELO_ADDRESS."""
     return _OTHER.sub("_", name.upper()).strip("_")[:64] or "REASON"

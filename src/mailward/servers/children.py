@@ -26,18 +26,19 @@ class Sockets:
 
     smtp: tuple[socket.socket, ...] = ()
     milter: tuple[socket.socket, ...] = ()
+    http: tuple[socket.socket, ...] = ()
     spamd: tuple[socket.socket, ...] = ()
     dns: tuple[socket.socket, ...] = ()
     console: tuple[socket.socket, ...] = ()
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
-        return (*self.smtp, *self.milter, *self.spamd, *self.dns, *self.console)
+        return (*self.smtp, *self.milter, *self.http, *self.spamd, *self.dns, *self.console)
 
     @property
     def ways_in(self) -> WaysIn:
         """What workers serve."""
-        return WaysIn(self.smtp, self.milter, self.spamd)
+        return WaysIn(self.smtp, self.milter, self.http, self.spamd)
 
     @property
     def places(self) -> str:
@@ -45,6 +46,7 @@ class Sockets:
         ways = (
             ("SMTP", self.smtp),
             ("milter", self.milter),
+            ("HTTP", self.http),
             ("spamd", self.spamd),
             ("DNS", self.dns),
             ("console", self.console),
@@ -78,6 +80,7 @@ def _ways(settings: Settings) -> dict[str, tuple[str, Callable[[], list[socket.s
     return {
         "smtp": (settings.smtp.listen, lambda: listening.bind(settings.smtp.listen)),
         "milter": (settings.milter.listen, lambda: listening.bind(settings.milter.listen)),
+        "http": (settings.http.listen, lambda: listening.bind(settings.http.listen)),
         "spamd": (settings.spamd.listen, lambda: listening.bind(settings.spamd.listen)),
         "dns": (settings.dns.listen, lambda: dns.bind(settings)),
         "console": (settings.console.listen, lambda: listening.bind(settings.console.listen)),
@@ -86,7 +89,7 @@ def _ways(settings: Settings) -> dict[str, tuple[str, Callable[[], list[socket.s
 
 def workers(settings: Settings) -> list[int]:
     """The slots of workers, which serve every way in: one for each core unless the settings say how many."""
-    if not (settings.smtp.listen or settings.milter.listen or settings.spamd.listen):
+    if not any(way.listen for way in (settings.smtp, settings.milter, settings.http, settings.spamd)):
         return []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return list(range(settings.workers or cores or 1))

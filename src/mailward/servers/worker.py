@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from mailward.gateway import Gateway, Settings
+from mailward.servers.http import HttpServer
 from mailward.servers.milter import MilterServer
 from mailward.servers.reports import Reports
 from mailward.servers.smtp import Service, SmtpServer
@@ -30,6 +31,7 @@ class WaysIn:
 
     smtp: tuple[socket.socket, ...] = ()
     milter: tuple[socket.socket, ...] = ()
+    http: tuple[socket.socket, ...] = ()
     spamd: tuple[socket.socket, ...] = ()
 
 
@@ -59,6 +61,7 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: WaysIn, ready: C
     servers = (
         SmtpServer(service, list(sockets.smtp)),
         MilterServer(service, settings.milter, list(sockets.milter)),
+        HttpServer(service, settings.http, reports, list(sockets.http)),
         SpamdServer(service, settings.spamd, reports, list(sockets.spamd)),
     )
     for server in servers:

@@ -95,6 +95,7 @@ class Service:
 
     def refused(self, client: Client, judgement: Judgement, said: Reply, fates: dict[str, str], *, tls: bool) -> None:
         """Remember a client that was not let in, with one wide event; its repeats within a minute share a record."""
+        self.gateway.counters.refused()
         id, times = self._refusals.add(client_group(client.address), judgement, fates)
         if not self._sweeping:
             self._sweeping = True
