@@ -13,6 +13,8 @@ import zstandard
 
 from mailward.servers.http import limits
 
+_UNPACKING = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -108,15 +110,13 @@ def asked(method: bytes, target: bytes, header: list[tuple[bytes, bytes]]) -> As
 
 
 def unpacked(body: bytes, limit: int) -> bytes:
-    """The message as it was before the client packed it, at most `limit` octets. Raises `Refused`."""
-    reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body, read_across_frames=True)
+    """The message as it was before the client packed it, in one frame, at most `limit` octets. Raises `Refused`."""
     try:
-        message = reader.read(limit + 1)
+        if zstandard.frame_content_size(body) > limit:
+            raise too_big(limit)
+        return _UNPACKING.decompress(body, max_output_size=limit, allow_extra_data=False)
     except zstandard.ZstdError:
-        raise Refused(HTTPStatus.BAD_REQUEST, "The message cannot be unpacked") from None
-    if len(message) > limit:
-        raise too_big(limit)
-    return message
+        raise Refused(HTTPStatus.BAD_REQUEST, f"The message cannot be unpacked, or is larger than {limit} octets") from None
 
 
 def too_big(limit: int) -> Refused:

@@ -127,7 +127,7 @@ class Session:
             service,
             raw,
             envelope(asked.header, raw, WAY_IN),
-            named=True,
+            named=bool(asked.get("ip") or asked.get("from")),
             peer=self._client.address,
             queue_id=printable(asked.get("queue-id"), 80),
             user=printable(asked.get("user"), 80),
