@@ -48,6 +48,7 @@ def site(root: Path, policy: str, milter: dict[str, Any] | None = None, **more: 
     assert settings["smtp"] == {"listen": "", "next_hop": "127.0.0.1:10026"}
     assert settings["milter"] == {"listen": "127.0.0.1:2526"}
     place = {"listen": f"127.0.0.1:{ours}", **(milter or {})}
+    file = place["listen"].partition("unix:")[2]
     served = Served(folder / "gateway", back, {"listen": ""}, policy, milter=place, **more)
     config = folder / "etc"
     config.mkdir()
@@ -56,6 +57,12 @@ def site(root: Path, policy: str, milter: dict[str, Any] | None = None, **more: 
     shutil.chown(folder / "data", "postfix")
     (config / "access").write_text("nobody@example.org 550 5.1.1 No such person\n")
     lines = documented("milter", "main.cf", root, PAGE).replace("2526", str(ours))
+    if file:
+        place["listen"] = f"unix:{folder}/{file}"
+        (folder / file).parent.mkdir(parents=True)
+        shutil.chown((folder / file).parent, "root", "postfix")
+        (folder / file).parent.chmod(0o2750)
+        lines = lines.replace(f"inet:127.0.0.1:{ours}", f"unix:{folder}/{file}")
     main = MAIN.replace("inet_protocols = ipv4", "inet_protocols = all").format(folder=folder, sink=sink.port)
     (config / "main.cf").write_text(main + lines)
     services = f"127.0.0.1:{front} inet n - n - - smtpd\n" + documented("milter", "master.cf", root, PAGE).replace("10026", str(back))
@@ -329,6 +336,31 @@ def test_without_mailward_mail_is_put_off(rejecting: Site) -> None:
         talk.say("EHLO client.example")
         assert talk.mail(subject="while-up").startswith("250")
     arrived(rejecting, "while-up")
+
+
+def test_by_a_socket_file(root: Path) -> None:
+    """Postfix's own user gets through by the group of the folder, nobody else; a file that a killed gateway left is replaced, one in use is not."""
+    with site(root, blocking("reject"), {"listen": "unix:sock/milter"}) as running:
+        file = running.folder / "sock" / "milter"
+        assert (file.stat().st_mode & 0o777, file.group()) == (0o660, "postfix")
+        for n in range(2):
+            with Talk(running.front) as talk:
+                talk.say("EHLO client.example")
+                assert talk.mail(f"x@{BLOCKED}").startswith("550")
+                assert talk.mail(subject=f"by-file-{n}").startswith("250")
+            arrived(running, f"by-file-{n}")
+            if n == 0:
+                doctor = [sys.executable, "-m", "mailward", "doctor", "--config", str(running.served.config)]
+                assert f"unix:{file} answers" in subprocess.run(doctor, capture_output=True, text=True, timeout=60).stdout
+                second = Served(running.folder / "second", None, {"listen": ""}, milter={"listen": f"unix:{file}"})
+                second.start(wait=False)
+                assert second.process is not None
+                assert second.process.wait(20) == 1
+                assert "already in use" in second.log.read_text()
+                os.kill(running.served.pid, signal.SIGHUP)
+                wait_until(lambda: running.served.events("reloaded"), 30, "the reload")
+                running.served.kill()
+                running.served.run()
 
 
 class Load:

@@ -261,12 +261,13 @@ def _own_hops(settings: Settings) -> Iterator[Symptom]:
 
 
 def _milter(settings: Settings) -> Iterator[Symptom]:
-    def answer(host: str, port: int) -> str:
-        from mailward.servers.milter.protocol import VERSION, Actions, Code, Problem, Reader, Steps, negotiated
+    from mailward.gateway.settings import UNIX
+    from mailward.servers.milter.protocol import VERSION, Actions, Code, Problem, Reader, Steps, negotiated
 
+    def answer(host: str, port: int) -> str:
         reader = Reader()
         try:
-            with socket.create_connection((host, port), CONNECT_SECONDS) as connection:
+            with _connected(host, port) as connection:
                 connection.settimeout(CONNECT_SECONDS)
                 connection.sendall(negotiated(VERSION, Actions(0), Steps(0), {}))  # an offer has the form of its answer
                 while (heard := reader.next()) is None and (octets := connection.recv(4096)):
@@ -275,7 +276,27 @@ def _milter(settings: Settings) -> Iterator[Symptom]:
             return ""
         return "answers" if heard is not None and heard[0] == Code.NEGOTIATE else ""
 
-    yield from _service("milter", settings.milter.listen, answer)
+    place = settings.milter.listen
+    if not place.startswith(UNIX):
+        yield from _service("milter", place, answer)
+    elif heard := answer(place.removeprefix(UNIX), 0):
+        yield Symptom(Grade.OK, "milter", f"{place} {heard}")
+    else:
+        yield Symptom(Grade.OK, "milter", f"{place} is free for `mailward serve`")
+
+
+def _connected(host: str, port: int) -> socket.socket:
+    """A connection to that port, or to the socket file `host` where the port is 0. Raises OSError."""
+    if port:
+        return socket.create_connection((host, port), CONNECT_SECONDS)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(CONNECT_SECONDS)
+        connection.connect(host)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _http(settings: Settings) -> Iterator[Symptom]:

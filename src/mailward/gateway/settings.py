@@ -45,6 +45,21 @@ def _place(text: str) -> str:
 
 Place = Annotated[str, AfterValidator(_place)]
 
+UNIX = "unix:"
+_SOCKET_FILE_CHARS = 100  # the system takes 107 octets
+
+
+def _place_or_file(text: str) -> str:
+    if not text.startswith(UNIX):
+        return _place(text)
+    path = text.removeprefix(UNIX)
+    if not path.startswith("/") or len(path.encode()) > _SOCKET_FILE_CHARS or not path.isprintable():
+        raise ValueError(f"{text!r} is not unix:/full/path of at most {_SOCKET_FILE_CHARS} characters")
+    return text
+
+
+PlaceOrFile = Annotated[str, AfterValidator(_place_or_file)]
+
 
 ZoneName = Annotated[str, AfterValidator(read_zone)]
 
@@ -212,9 +227,10 @@ class MilterQuarantine(StrEnum):
 class Milter(_BesideServer):
     """The milter protocol, for Postfix and Sendmail."""
 
-    listen: Place = Field(
+    listen: PlaceOrFile = Field(
         default="127.0.0.1:2526",
-        description='Where the mail server connects, host:port. "" switches this way in off.',
+        description='Where the mail server connects, host:port or unix:/full/path (for the owner and the group of its folder). "" switches '
+        "this way in off.",
     )
     timeout: int = Field(
         default=3600,

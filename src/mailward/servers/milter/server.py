@@ -35,7 +35,7 @@ class MilterServer:
 
     def _refusal(self, client: Client, connections: int, _of_client: int) -> bytes | None:
         """The protocol has no words for a connection that is one too many: we hang up, and the mail server does what it was told to do then."""
-        if not self._settings.client_networks.match(client.address):
+        if client.address is not None and not self._settings.client_networks.match(client.address):  # a socket file has its own rights
             self._service.log.warning("client_not_allowed", way_in=WAY_IN, client=client.address)
             return b""
         if connections < self._settings.max_connections:
