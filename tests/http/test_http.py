@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -328,6 +330,26 @@ def test_silent_and_stopping(tmp_path: Path) -> None:
             busy.sendall(CLEAN[20:])
             assert busy.recv(65536).startswith(b"HTTP/1.1 200 ")
         assert served.process.wait(15) == 0
+
+
+def test_counting_goes_on_over_a_reload_and_a_killed_worker(tmp_path: Path) -> None:
+    """Counters are the supervisor's: neither takes what was counted."""
+    with asking(tmp_path) as served:
+        for _ in range(8):
+            ask(served, "/checkv2")
+        os.kill(served.pid, signal.SIGHUP)
+        wait_until(lambda: served.events("reloaded"), 30, "the reload")
+        for pid in served.worker_pids():
+            os.kill(pid, signal.SIGKILL)
+        assert wait_until(lambda: _scanned(served), 20, "an answer") == 8
+        ask(served, "/checkv2")
+        assert _scanned(served) == 9
+
+
+def _scanned(served: Served) -> int:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return int(ask(served, "/stat", None, "GET")[1]["scanned"])
+    return 0
 
 
 def test_random_octets_harm_nobody(served: Served) -> None:

@@ -131,6 +131,20 @@ def test_recipients_the_mail_server_refuses_are_no_recipients(tmp_path: Path) ->
         wait_until(served.learned, what="the evidence")
 
 
+@pytest.mark.parametrize(("action", "code", "greeting"), [("reject", 550, "554"), ("defer", 450, "421")])
+def test_a_refusal_at_the_greeting_has_the_code_of_one(tmp_path: Path, action: str, code: int, greeting: str) -> None:
+    """554 or 421, whatever the code at a recipient is; the next client of the same connection is let in."""
+    target = '[email_reputation.target]\nask_at = "connect"\nblocked_ips = ["198.51.100.7"]\n'
+    words = f'blocked_action = "{action}"\nblocked_code = {code}\nblocked_text = "{code // 100}.7.1 {{ip}} is not let in"\n'
+    with milter(tmp_path, f"{target}[email_reputation.action]\n{words}") as served, MailServer(port(served)) as server:
+        said, values = server.client("198.51.100.7")
+        assert (said, values["smtpcode"], values["text"]) == ("y", greeting, f"{code // 100}.7.1 198.51.100.7 is not let in")
+        server.wire._send(constants.SMFIC_QUIT_NC)
+        assert server.client("198.51.100.8")[0] == "c"
+        assert codes(server.message(CLEAN))[-1] == "c"
+        assert [event["client"] for event in served.events("refused")] == ["198.51.100.7"]
+
+
 def test_too_many_recipients_are_put_off(shared: Served) -> None:
     """As in the SMTP way in: 1,000 of one message."""
     with MailServer(port(shared)) as server:

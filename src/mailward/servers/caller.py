@@ -137,7 +137,7 @@ def log_message(
         scores=verdict.scores,
         reason=main_reason(verdict),
         outcome=outcome,
-        milliseconds=round(milliseconds, 2),
-        judged_ms=round(judgement.elapsed_ms, 2),
+        total_ms=round(milliseconds, 1),
+        judge_ms=round(judgement.elapsed_ms, 2),
         **more,
     )

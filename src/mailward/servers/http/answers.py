@@ -159,7 +159,7 @@ def metrics(counters: Counters, uptime: float) -> bytes:
 def _metrics(counters: Counters, uptime: float) -> Iterator[str]:
     yield from _head("mailward_build_info", "gauge", "The version that runs.")
     yield f'mailward_build_info{{version="{__version__}"}} 1'
-    yield from _head("mailward_uptime_seconds", "gauge", "Since start or reload.")
+    yield from _head("mailward_uptime_seconds", "gauge", "Since the start.")
     yield f"mailward_uptime_seconds {uptime:.1f}"
     yield from _head("mailward_messages_total", "counter", "Messages judged, by way in, verdict and action.")
     total = 0

@@ -114,7 +114,7 @@ def _left_to_hold(received: Received, judgement: Judgement, way: Way, service: S
 
 
 async def _hold(received: Received, judgement: Judgement, service: Service) -> Done:
-    """Ours to hold. A message that was not kept as a whole cannot be held: it comes again."""
+    """Ours to hold. A message that was not kept as a whole cannot be held, and is refused as too large."""
     said = replies.CANNOT_HOLD
     try:
         if received.trouble is None:
