@@ -312,6 +312,25 @@ def test_half_a_packet_is_not_waited_for_for_ever(tmp_path: Path) -> None:
         assert 4 < time.monotonic() - started < 9
 
 
+@pytest.mark.slow
+def test_a_long_wait_has_signs_of_life(tmp_path: Path) -> None:
+    """A name server that says nothing holds a message up for as long as the settings let it; the mail server hears that we are there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        dns = {"listen": "", "servers": [f"127.0.0.1:{silent.getsockname()[1]}"], "timeout": 12.0}
+        with milter(tmp_path, dns=dns) as served, MailServer(port(served)) as server:
+            server.client("198.51.100.7")
+            server.begin()
+            server.wire._send(constants.SMFIC_HEADER, name="From", value=" a@example.com")
+            server.wire._send(constants.SMFIC_EOH)
+            server.wire._send(constants.SMFIC_BODYEOB)
+            first = server.wire._recv()
+            assert first is not None
+            assert first[0] == constants.SMFIR_PROGRESS
+            while (heard := server.wire._recv()) is not None and heard[0] != constants.SMFIR_CONTINUE:
+                assert heard[0] in (constants.SMFIR_PROGRESS, constants.SMFIR_INSHEADER)
+
+
 def test_only_named_networks_may_ask(tmp_path: Path) -> None:
     """Others are hung up on, with a line in the log."""
     with milter(tmp_path, client_networks=["192.0.2.0/24"]) as served:

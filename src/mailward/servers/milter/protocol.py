@@ -376,11 +376,6 @@ def quarantine(reason: str) -> bytes:
     return packet(Answer.QUARANTINE, reason.encode("utf-8", "replace").replace(b"\0", b"?") + b"\0")
 
 
-def delete_rcpt(path: str) -> bytes:
-    """Take a recipient off the message."""
-    return packet(Answer.DELETE_RCPT, f"<{path}>".encode("utf-8", "replace") + b"\0")
-
-
 def joined(answers: Iterable[bytes]) -> bytes:
     """Many answers as one piece to send."""
     return b"".join(answers)
