@@ -52,8 +52,9 @@ class Dialogue:
             self._connection.close()
 
     async def _talk(self) -> None:
+        reader, session = self._connection.reader, self._session
         while True:
-            due = self._session.take(command(*await self._packet()))
+            due = session.take(command(*(reader.next() or await self._packet())))
             if due is Due.NOTHING:
                 continue
             if due is Due.END:
