@@ -39,7 +39,10 @@ class WebTarget(Table):
         description="low: a link rated below 51 is acted on (dangerous), medium: below 66 (highly suspicious), high: below 81 (suspicious).",
     )
     act_on_untested: bool = Field(default=False, description="Whether a link of which nothing is known is acted on too, at every level.")
-    scan_attachments: bool = Field(default=True, description="Whether attachments are searched for links, in helper processes.")
+    scan_attachments: bool = Field(
+        default=True,
+        description="Whether attachments are searched for links, in helper processes. Codes drawn in the text itself always are.",
+    )
     domain_lists: DomainLists = Field(
         default_factory=DomainLists,
         description='Foreign DNS lists of domains (URI lists) that are asked about links: "dbl.spamhaus.org" (codes from the catalogue), '
