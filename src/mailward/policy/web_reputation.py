@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mailward.policy import message_action
 from mailward.policy.actions import Action
+from mailward.policy.approval import approved_senders, requires_authentication
 from mailward.policy.lists import DomainLists, SenderList
 from mailward.policy.message_action import DeferText, MessageAction, RejectText, TagText
 from mailward.policy.table import Table
@@ -55,16 +56,8 @@ class WebTarget(Table):
         default_factory=UrlList,
         description="Links that are never acted on: example.com (with all its sub-domains), example.com/path (and all below it).",
     )
-    approved_senders: SenderList = Field(
-        default_factory=SenderList,
-        description="Senders whose links are not judged: user@example.com, example.com, *@example.com, *.example.com. "
-        "Compared with the visible From.",
-    )
-    approval_requires_authentication: bool = Field(
-        default=True,
-        description="An approved sender counts only when the mail was authenticated for the visible From domain "
-        "(DMARC, or aligned DKIM or SPF).",
-    )
+    approved_senders: SenderList = approved_senders("Senders whose links are not judged")
+    approval_requires_authentication: bool = requires_authentication()
 
 
 class WebAction(MessageAction):
