@@ -54,6 +54,10 @@ def seeds() -> dict[str, tuple[str, bytes]]:
         "xls": ("a.xls", made.libreoffice("xls")),
         "ppt": ("a.ppt", made.compound({"PowerPoint Document": made.slide(f"see {_URL}")})),
         "Outlook": ("a.msg", made.outlook(f"see {_URL}", {"a.html": _PAGE})),
+        "winmail.dat": (
+            "winmail.dat",
+            made.tnef(f"see {_URL}", {"a.html": _PAGE}, rich=made.packed_rtf(made.rtf("Dear", _URL)), long_names=True),
+        ),
         "macros": ("a.doc", made.compound({"Macros/VBA/a": made.macro(f'x = "{_URL}"')})),
         "7z": ("a.7z", _tools("7z", lambda: made.seven_zip({"a.html": _PAGE}))),
         "locked zip": ("a.zip", _tools("7z", lambda: made.locked_zip({"a.html": _PAGE}))),

@@ -197,6 +197,49 @@ def outlook(text: str, files: dict[str, bytes] | None = None) -> bytes:
     return compound(streams)
 
 
+def _tnef_attribute(level: int, number: int, data: bytes) -> bytes:
+    return (
+        bytes([level]) + number.to_bytes(4, "little") + len(data).to_bytes(4, "little") + data + (sum(data) & 0xFFFF).to_bytes(2, "little")
+    )
+
+
+def _properties(values: dict[tuple[int, int], bytes]) -> bytes:
+    """MAPI properties (MS-OXTNEF 2.1.3.4), all of variable length, behind some that are not."""
+    before = b"\x03\x00\x17\x00\x01\x00\x00\x00" + b"\x0b\x00\x23\x00\x01\x00\x00\x00" + b"\x40\x00\x39\x00" + bytes(8)
+    name = "Keywords\0".encode("utf-16-le")
+    before += b"\x1f\x10\x00\x80" + bytes(16) + b"\x01\x00\x00\x00" + len(name).to_bytes(4, "little") + name + bytes(-len(name) % 4)
+    before += b"\x02\x00\x00\x00" + (b"\x04\x00\x00\x00a\x00\x00\x00" * 2)  # two values
+    out = (4 + len(values)).to_bytes(4, "little") + before
+    for (kind, number), value in values.items():
+        out += kind.to_bytes(2, "little") + number.to_bytes(2, "little") + b"\x01\x00\x00\x00"
+        out += len(value).to_bytes(4, "little") + value + bytes(-len(value) % 4)
+    return out
+
+
+def tnef(text: str = "", files: dict[str, bytes] | None = None, page: bytes = b"", rich: bytes = b"", long_names: bool = False) -> bytes:
+    """winmail.dat (MS-OXTNEF): a message with its text in one form, and files, by the old attributes or by properties."""
+    values = {(0x1F, 0x1000): (text + "\0").encode("utf-16-le"), (0x102, 0x1013): page, (0x102, 0x1009): rich}
+    out = b"\x78\x9f\x3e\x22\x01\x00" + _tnef_attribute(1, 0x89006, b"\x00\x00\x01\x00")
+    out += _tnef_attribute(1, 0x69007, b"\xe4\x04\x00\x00" + bytes(4))
+    out += _tnef_attribute(1, 0x69003, _properties({key: value for key, value in values.items() if value.strip(b"\0")}))
+    for name, content in (files or {}).items():
+        out += _tnef_attribute(2, 0x69002, b"\x01\x00" + bytes(12))
+        if long_names:
+            out += _tnef_attribute(2, 0x18010, b"A~1.DAT\0")
+            out += _tnef_attribute(2, 0x69005, _properties({(0x1F, 0x3707): (name + "\0").encode("utf-16-le"), (0x102, 0x3701): content}))
+        else:
+            out += _tnef_attribute(2, 0x18010, name.encode() + b"\0") + _tnef_attribute(2, 0x6800F, content)
+    return out
+
+
+def packed_rtf(text: bytes) -> bytes:
+    """Packed rich text (MS-OXRTFCP) without references but the last, which says that it ends."""
+    body = b"".join(b"\x00" + text[i : i + 8] for i in range(0, len(text) - len(text) % 8, 8))
+    rest, end = text[len(text) - len(text) % 8 :], (207 + len(text)) % 4096
+    body += bytes([1 << len(rest)]) + rest + (end << 4).to_bytes(2, "big")
+    return (len(body) + 12).to_bytes(4, "little") + len(text).to_bytes(4, "little") + b"LZFu" + bytes(4) + body
+
+
 def macro(source: str) -> bytes:
     """A module stream with its source in literal tokens (MS-OVBA 2.4.1)."""
     body = ('Attribute VB_Name = "a"\r\n' + source).encode()

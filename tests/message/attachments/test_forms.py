@@ -84,6 +84,10 @@ _HOLD_LINKS: dict[str, Container] = {
     "AES zip": lambda form: ("a.zip", made.locked_zip({"a.html": _page(form)}, "AES256")),
     "rar": lambda form: ("a.rar", made.rar3("a.html", _page(form))),
     "rar5": lambda form: ("a.rar", made.rar5("a.html", _page(form))),
+    "winmail.dat": lambda form: ("winmail.dat", made.tnef("see the file", {"a.html": _page(form)})),
+    "winmail.dat, by properties": lambda form: ("winmail.dat", made.tnef("see the file", {"a page.html": _page(form)}, long_names=True)),
+    "winmail.dat, its page": lambda form: ("winmail.dat", made.tnef(page=_page(form))),
+    "winmail.dat, its rich text": lambda form: ("winmail.dat", made.tnef(rich=made.packed_rtf(made.rtf("Dear", made.plain(form))))),
     "Outlook": lambda form: ("a.msg", made.outlook("see the file", {"a.html": _page(form)})),
 }
 _HOLD_TEXT: dict[str, Container] = {
@@ -99,6 +103,7 @@ _HOLD_TEXT: dict[str, Container] = {
     "calendar": lambda form: ("a.ics", made.calendar(f"Join\n{form}\nnow")),
     "address card": lambda form: ("a.vcf", f"BEGIN:VCARD\r\nNOTE:{form}\r\nEND:VCARD\r\n".encode()),
     "mail": lambda form: ("a.eml", made.mail(_note(form).decode())),
+    "winmail.dat, its text": lambda form: ("winmail.dat", made.tnef(_note(form).decode())),
     "Outlook text": lambda form: ("a.msg", made.outlook(_note(form).decode())),
     "tar": lambda form: ("a.tar", made.tarred({"a.txt": _note(form)})),
     "gzip": lambda form: ("a.txt.gz", gzip.compress(_note(form))),
