@@ -68,6 +68,10 @@ def seeds() -> dict[str, tuple[str, bytes]]:
     if code:
         files |= {name: (f"a.{name}", made.saved(code, name.upper())) for name in ("png", "jpeg", "gif", "bmp", "webp", "tiff")}
         files["table"] = ("a.html", made.code_table(_URL).encode())
+        files["boxes"] = ("a.html", made.code_placed(_URL).encode())
+        files["rows of boxes"] = ("a.html", made.code_box_runs(_URL).encode())
+        files["svg"] = ("a.svg", made.code_svg_outline(_URL).encode())
+        files["letters"] = ("a.txt", made.code_text(_URL, "ASCII").encode())
         files["characters"] = ("a.txt", made.code_text(_URL).encode())
     return {kind: file for kind, file in files.items() if file[1]}
 

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from functools import cache
 from html import unescape
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pikepdf
@@ -340,6 +340,67 @@ def code_runs(content: str) -> str:
             x = end
         out += "</tr>"
     return out + "</table>"
+
+
+def modules(content: str) -> list[tuple[int, int]]:
+    """The dark modules of a code, with its margin of 4."""
+    code = grey(qr(content, "-s", "1"))
+    return [(x, y) for y in range(code.height) for x in range(code.width) if code.getpixel((x, y)) == 0]
+
+
+def code_boxes(content: str, row: str, cell: str, end: str, dark: str = "#000", light: str = "#fff") -> str:
+    """A code as boxes side by side: what begins a row, a cell with a place for its colour, what ends a row."""
+    code = grey(qr(content, "-s", "1"))
+    colours = [[dark if code.getpixel((x, y)) == 0 else light for x in range(code.width)] for y in range(code.height)]
+    return "".join(row + "".join(cell.format(colour) for colour in line) + end for line in colours)
+
+
+def code_box_runs(content: str) -> str:
+    """A code as rows of boxes, each a run of one colour with its width."""
+    code = grey(qr(content, "-s", "1"))
+    rows = []
+    for y in range(code.height):
+        runs = [(colour, len(list(group))) for colour, group in groupby(code.getpixel((x, y)) for x in range(code.width))]
+        boxes = "".join(f'<span style="width:{3 * n}px;background:{"white" if colour else "black"}"></span>' for colour, n in runs)
+        rows.append(f'<div style="display:flex;height:3px">{boxes}</div>')
+    return "<div>" + "".join(rows) + "</div>"
+
+
+def code_placed(content: str) -> str:
+    """A code as boxes that say where they are."""
+    style = "position:absolute;left:{}px;top:{}px;width:3px;height:3px;background-color:#000"
+    return "".join(f'<div style="{style.format(3 * x, 3 * y)}"></div>' for x, y in modules(content))
+
+
+def code_shadows(content: str) -> str:
+    """A code as the shadows of one box."""
+    shadows = ",".join(f"{4 * x}px {4 * y}px 0 #000" for x, y in modules(content))
+    return f'<div style="width:4px;height:4px;box-shadow:{shadows}"></div>'
+
+
+def svg(shapes: str) -> str:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 60">{shapes}</svg>'
+
+
+def code_svg_use(content: str) -> str:
+    """A code in SVG as one square that is used again and again, light on dark."""
+    uses = "".join(f'<use x="{8 * x}" y="{8 * y}" xlink:href="#p"/>' for x, y in modules(content))
+    return svg(f'<defs><rect id="p" width="8" height="8" fill="white"/></defs><rect width="500" height="500" fill="#000"/>{uses}')
+
+
+def code_svg_path(content: str) -> str:
+    """A code in SVG as one path of closed squares."""
+    return svg('<path d="' + "".join(f"M{x},{y}h1v1h-1z" for x, y in modules(content)) + '"/>')
+
+
+def code_svg_outline(content: str) -> str:
+    """A code in SVG as one path, whose three rings are squares within squares."""
+    code = grey(qr(content, "-s", "1"))
+    rings = [(x, y) for x, y in ((4, 4), (code.width - 11, 4), (4, code.height - 11))]
+    within = {(x + i, y + j) for x, y in rings for i in range(7) for j in range(7)}
+    path = "".join(f"M{x} {y}H{x + 7}V{y + 7}H{x}ZM{x + 1} {y + 1}V{y + 6}H{x + 6}V{y + 1}ZM{x + 2} {y + 2}h3v3h-3z" for x, y in rings)
+    path += "".join(f"M{x} {y}h1v1h-1z" for x, y in modules(content) if (x, y) not in within)
+    return svg(f'<path fill="#111" fill-rule="evenodd" d="{path}"/>')
 
 
 def code_paths(content: str, at_once: bool) -> bytes:

@@ -212,6 +212,11 @@ def test_ordinary_bodies_are_not_worth_it() -> None:
     assert worth(parse(made.mail(newsletter + "</table>", "html"))) == ()
     assert [each.place for each in worth(parse(made.mail(made.code_table(_URL), "html")))] == ["html"]
     assert [each.place for each in worth(parse(made.mail(made.code_text(_URL))))] == ["text"]
+    for page in (made.code_placed(_URL), made.code_shadows(_URL), made.code_svg_path(_URL), made.code_box_runs(_URL)):
+        assert [each.place for each in worth(parse(made.mail(page, "html")))] == ["html"]
+    for page in ("<div>x</div>" * 300, "<svg><path d='M1,2'/></svg>" + "x" * 3000, "<p style='box-shadow:1px 1px 2px #000'>x</p>" * 80):
+        assert worth(parse(made.mail(page, "html"))) == ()
+    assert worth(parse(made.mail("# heading ## more\n" * 50))) == ()
 
 
 def test_without_libarchive() -> None:
