@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pikepdf
 import pytest
+from msoffcrypto.format.ooxml import OOXMLFile
 from pikepdf import Array, Dictionary, Name, String
 from PIL import Image
 from tests.message.attachments import made
@@ -98,7 +100,7 @@ def test_locked_documents_are_told(name: str, content: bytes) -> None:
 @pytest.mark.parametrize("method", ["ZipCrypto", "AES256"])
 def test_a_locked_zip_without_its_password(method: str) -> None:
     """The words of the message do not fit."""
-    examined = _look("a.zip", made.locked_zip({"a.html": b"x"}, method, "unknown"), made.ANNOUNCED)
+    examined = _look("a.zip", made.locked_zip({"a.html": b"x" * 1000}, method, "unknown"), made.ANNOUNCED)
     assert _names(examined) == ["attachment:encrypted"]
 
 
@@ -291,3 +293,34 @@ def test_messages_within_winmail() -> None:
     outer = made.tnef("see") + made._tnef_attribute(2, 0x69002, bytes(14)) + made._tnef_attribute(2, 0x69005, made._properties(values))
     (found,) = _look("winmail.dat", outer).urls
     assert (found.url, found.found_in) == (_URL, "attachment:winmail.dat/forwarded/a.html")
+
+
+@pytest.mark.parametrize("name", ["docx", "doc", "xlsx"])
+def test_locked_office_documents(name: str) -> None:
+    """What LibreOffice locked opens with the password of the message, and with no other."""
+    content = (made.VECTORS / f"locked.{name}").read_bytes()
+    opened = _look(f"a.{name}", content, made.ANNOUNCED)
+    assert _urls(opened) == ["https://bad.example.com/login?x=1"]
+    assert opened.findings == ()
+    closed = _look(f"a.{name}", content, "the password is: another-1")
+    assert (_urls(closed), _names(closed)) == ([], ["attachment:encrypted"])
+
+
+def test_a_password_that_excel_knows() -> None:
+    """Excel opens such a workbook without asking, and so it is read whatever the message says."""
+    assert _urls(_look("a.xls", (made.VECTORS / "locked.xls").read_bytes())) == ["https://bad.example.com/login?x=1"]
+
+
+def test_documents_locked_as_office_does_today() -> None:
+    """With 100,000 turns for each word only a few are tried; with many more none is."""
+    out = made.io.BytesIO()
+    large = made.docx("Dear customer", _URL, {"a.bin": os.urandom(9000)})  # the library locks small files wrongly
+    OOXMLFile(made.io.BytesIO(large)).encrypt(made.PASSWORD, out)
+    assert _urls(_look("a.docx", out.getvalue(), made.ANNOUNCED)) == [_URL]
+    slow = out.getvalue().replace(b'spinCount="100000"', b'spinCount="999999"')
+    assert slow != out.getvalue()
+    assert _names(_look("a.docx", slow, made.ANNOUNCED)) == ["attachment:encrypted"]
+    started = time.process_time()
+    words = "".join(f"the password is word{n}7 " for n in range(60))
+    assert _names(_look("a.docx", out.getvalue(), words)) == ["attachment:encrypted"]
+    assert time.process_time() - started < 6

@@ -7,7 +7,7 @@ from io import BytesIO
 
 import olefile
 
-from mailward.message.attachments import carving, limits, office, records, texts, tnef
+from mailward.message.attachments import carving, limits, office, records, texts, tnef, unlocking
 from mailward.message.attachments.gathering import Gathering
 
 _LOCKED_WORD = 0x01  # fEncrypted, in octet 11 of the stream WordDocument (MS-DOC 2.5.2)
@@ -41,7 +41,12 @@ def look(content: bytes, where: str, gathered: Gathering) -> Iterator[Entry]:
                 break
             streams[tuple(name)] = gathered.spend(compound.openstream(name).read(room + 1), room)
     if _is_locked(streams):
-        gathered.note("encrypted", "An Office document is locked with a password; it was not looked into.")
+        whole = len(names) == len(listed)
+        unlocked = unlocking.opened(content, streams.get(("EncryptionInfo",), b""), gathered) if whole else b""
+        if unlocked and (room := gathered.room()):
+            yield "unlocked", gathered.spend(unlocked, room)
+        elif not unlocked:
+            gathered.note("encrypted", "An Office document is locked with a password; it was not looked into.")
     elif ("__properties_version1.0",) in streams:
         yield from _outlook(streams, where, gathered)
     else:
