@@ -14,10 +14,10 @@ LOCK = $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emi
 	--strip-extras --build-deps-for editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench evaluate fuzz lock clean packages
+.PHONY: help run test check bench bench-peers evaluate fuzz lock clean packages
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -55,8 +55,11 @@ check: $(VENV)/.dev ## style, types, import rules, documentation
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/docs
 
 bench: $(VENV)/.dev ## CPU time per message, stage by stage and beside rspamd
-	@for f in benchmarks/*.py benchmarks/*/*.py; do [ -e "$$f" ] || continue; case "$$f" in */__init__.py) continue;; esac; \
+	@for f in benchmarks/*.py benchmarks/*/*.py; do [ -e "$$f" ] || continue; case "$$f" in */__init__.py|*/peers.py) continue;; esac; \
 		echo "== $$f"; $(BIN)/python "$$f" || exit 1; done
+
+bench-peers: $(VENV)/.dev packages ## the same messages through mailward, rspamd and SpamAssassin; writes docs/performance.md
+	@$(BIN)/python benchmarks/peers.py --write
 
 evaluate: $(VENV)/.dev ## day-one figures on ../shared/corpora, each source left out in turn
 	@$(BIN)/mailward evaluate "$(MAILWARD_SHARED)/corpora" --protocol loso

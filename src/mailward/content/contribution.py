@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(msgspec.Struct, frozen=True, gc=False):
     """One named share of a score. `text` is a sentence for an administrator.
 
     `name` is "group:thing" in lower case ("trace:helo-address", "words:body"); the values of a score's contributions

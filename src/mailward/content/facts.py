@@ -244,7 +244,7 @@ def wording(mail: Mail) -> Facts:
     yield "wording:money", min(1.0, money / 4)
     stranger = bool(mail.site_known & Known.FREEMAIL) or mail.proven is False
     yield "wording:call-about-payment", float(money > 0 and stranger and size < 3_000 and bool(_PHONE.search(written)))
-    yield "wording:crypto-address", float(bool(_CRYPTO.search(text)))
+    yield "wording:crypto-address", float(bool(_CRYPTO.search(text.encode("utf-8", "replace"))))
     yield "wording:offers-removal", float(bool(_UNSUBSCRIBE.search(written)))
     for kind, count in lures(f"{subject.lower()} {lowered}").items():
         yield f"wording:lure-{kind}", count / 2

@@ -106,9 +106,9 @@ class Model:
         tokens = evidence.wording
         if not tokens.keys.size:
             return []
-        said = self.buckets[tokens.features]
+        said = self.buckets.take(tokens.features)
         root = math.sqrt(said.size)
-        sums = [float(said[low:high].sum(dtype=np.float32)) / root for low, high in pairwise(tokens.bounds)]
+        sums = [float(np.add.reduce(said[low:high], dtype=np.float32)) / root for low, high in pairwise(tokens.bounds)]
         total = math.fsum(sums) + self.weights.wording_bias
         pressed = CAP * math.tanh(total / CAP)
         if pressed > 0:
@@ -128,7 +128,9 @@ class Model:
         first, last = tokens.word_bounds[place : place + 2]
         if first == last or abs(value) < TOLD_FROM:
             return sentence + "."
-        strength = self.buckets[tokens.words[first:last]] * np.float16(1 if value > 0 else -1)
+        strength = self.buckets.take(tokens.words[first:last])
+        if value < 0:
+            np.negative(strength, out=strength)
         most = min(6 * TOLD_WORDS, strength.size)  # short words are passed over: they say nothing to a reader
         strongest = np.argpartition(strength, -most)[-most:]
         strongest = strongest[np.argsort(-strength[strongest])]

@@ -24,6 +24,7 @@ from mailward.content.lookalikes import folded
 
 BITS = 20
 BUCKETS = 1 << BITS
+GRAM = 5  # characters of a run that is hashed wherever it begins
 MAX_CHARS = 6_000  # judged of one text: the first 4,500 and the last 1,500; filler cannot push the message out of sight
 HEAD = 4_500
 MAX_TOKENS = 6_000  # of all places together
@@ -45,17 +46,18 @@ _STACKED = re.compile(
 SPACE, LETTER, DIGIT, SINGLE, MARK = 0, 1, 2, 3, 4
 
 
-def _powers(size: int) -> tuple[_U64, _U64]:
-    """Powers of the base and of its inverse: a prefix sum of c*base^i gives the hash of any span in O(1). Made longer when needed."""
+def _powers(size: int) -> tuple[_U64, _U64, _U64]:
+    """Powers of the base, of its inverse, and these times _GRAM: a prefix sum of c*base^i gives the hash of any span in O(1). Made longer when needed."""
     if _table[0].size < size + 1:
         length = max(2 * size, MAX_CHARS)
         with np.errstate(over="ignore"):
             for index, base in enumerate((_BASE, _INVERSE)):
                 _table[index] = np.cumprod(np.append(np.ones(1, np.uint64), np.full(length, base, np.uint64)), dtype=np.uint64)
-    return _table[0], _table[1]
+            _table[2] = _table[1] * _GRAM
+    return _table[0], _table[1], _table[2]
 
 
-_table: list[_U64] = [np.zeros(0, np.uint64), np.zeros(0, np.uint64)]
+_table: list[_U64] = [np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros(0, np.uint64)]
 
 
 @cache
@@ -125,20 +127,28 @@ class Tokens:
 _BUCKET_MASK = np.uint32(BUCKETS - 1)
 
 
-def _characters(text: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], _U64]:
-    """Codes, classes and hash values of the characters of a text."""
+@cache
+def _ascii_tables() -> tuple[bytes, bytes]:
+    """The same for the characters of ASCII, to be applied in one go."""
     classes, weights = _tables()
+    return classes[:256].tobytes(), weights[:256].astype(np.uint8).tobytes()
+
+
+def _characters(text: str) -> tuple[int, npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    """How many characters there are, their classes and their hash values."""
     if text.isascii():
-        narrow = np.frombuffer(text.encode("ascii"), np.uint8)
-        return narrow, classes[narrow], weights[narrow]
+        data = text.encode("ascii")
+        kinds, weights = _ascii_tables()
+        return len(data), np.frombuffer(data.translate(kinds), np.uint8), np.frombuffer(data.translate(weights), np.uint8)
+    classes, values = _tables()
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     low = np.minimum(codes, 0xFFFF)
-    kinds, values = classes[low], weights[low]
+    found, hashed = classes.take(low), values.take(low)
     high = codes > 0xFFFF
     if high.any():  # emoji and rare scripts: a token each
-        kinds[high] = SINGLE
-        values[high] = codes[high].astype(np.uint64) + _SEVEN
-    return codes, kinds, values
+        found[high] = SINGLE
+        hashed[high] = codes[high].astype(np.uint64) + _SEVEN
+    return codes.size, found, hashed
 
 
 def tokenise(texts: Sequence[str], first_salt: int = 1) -> Tokens:
@@ -146,46 +156,67 @@ def tokenise(texts: Sequence[str], first_salt: int = 1) -> Tokens:
     folded = [fold(text) for text in texts]
     whole = "".join(folded)
     offsets = [0, *accumulate(map(len, folded))]
-    codes, kinds, values = _characters(whole)
-    change = np.empty(codes.size, bool)
+    size, kinds, values = _characters(whole)
+    change = np.empty(size, bool)
     change[:1] = True
     np.not_equal(kinds[1:], kinds[:-1], out=change[1:])
     change |= kinds >= SINGLE
-    change[[offset for offset in offsets[:-1] if offset < codes.size]] = True
-    starts = np.flatnonzero(change)
-    ends = np.append(starts[1:], codes.size)
-    used = kinds[starts] != SPACE
+    change[[offset for offset in offsets[:-1] if offset < size]] = True
+    starts = change.nonzero()[0]
+    ends = np.empty_like(starts)
+    ends[:-1] = starts[1:]
+    ends[-1:] = size
+    used = kinds.take(starts) != SPACE
     starts, ends = starts[used][:MAX_TOKENS], ends[used][:MAX_TOKENS]
-    word_bounds = np.searchsorted(starts, offsets)
-    up, down = _powers(codes.size)
-    prefix = np.zeros(codes.size + 1, np.uint64)
-    np.cumsum(values * up[: codes.size], out=prefix[1:])
-    words = (prefix[ends] - prefix[starts]) * down[starts]
+    word_bounds = starts.searchsorted(offsets).tolist()
+    up, down, down_gram = _powers(size)
+    prefix = np.empty(size + 1, np.uint64)
+    prefix[0] = 0
+    np.add.accumulate(up[:size] * values, out=prefix[1:])
+    words = prefix.take(ends)
+    words -= prefix.take(starts)
+    words *= down.take(starts)
+    hashes = np.empty(2 * words.size + size, np.uint64)
     buckets = np.zeros(words.size, np.uint32)
-    pieces = []
+    spans, at = [], 0
     for place, (low, high, first, last) in enumerate(zip(offsets, offsets[1:], word_bounds, word_bounds[1:], strict=False)):
-        if low == high:
-            continue
-        salt = first_salt + place
-        own = words[first:last] + np.uint64(salt * int(_MIX) % (1 << 64))
-        grams = (prefix[low + 5 : high + 1] - prefix[low : max(high - 4, low)]) * down[low : max(high - 4, low)] * _GRAM + np.uint64(salt)
-        piece = _bucket(np.concatenate((own, own[:-1] * _PAIR + own[1:], grams)))
-        buckets[first:last] = piece[: last - first]
-        pieces.append(piece | np.uint32(place << BITS))
-    keys = _distinct(np.concatenate(pieces)) if pieces else np.zeros(0, np.uint32)
-    bounds = np.searchsorted(keys, np.arange(len(texts) + 1, dtype=np.uint32) << np.uint32(BITS))
-    return Tokens(whole, buckets, starts, ends, tuple(word_bounds.tolist()), keys, tuple(bounds.tolist()))
+        begun, salt = at, first_salt + place
+        own = hashes[at : at + last - first]
+        np.add(words[first:last], np.uint64(salt * int(_MIX) % (1 << 64)), out=own)
+        at += own.size
+        if own.size > 1:
+            pairs = hashes[at : at + own.size - 1]
+            np.multiply(own[:-1], _PAIR, out=pairs)
+            pairs += own[1:]
+            at += pairs.size
+        if high - low >= GRAM:
+            grams = hashes[at : at + high - low - GRAM + 1]
+            np.subtract(prefix[low + GRAM : high + 1], prefix[low : high - GRAM + 1], out=grams)
+            grams *= down_gram[low : high - GRAM + 1]
+            grams += np.uint64(salt)
+            at += grams.size
+        spans.append((begun, at, first, last))
+    found = _bucket(hashes[:at])
+    for place, (begun, end, first, last) in enumerate(spans):
+        buckets[first:last] = found[begun : begun + last - first]
+        found[begun:end] |= np.uint32(place << BITS)
+    keys = _distinct(found)
+    bounds = keys.searchsorted(np.arange(len(texts) + 1, dtype=np.uint32) << np.uint32(BITS))
+    return Tokens(whole, buckets, starts, ends, tuple(word_bounds), keys, tuple(bounds.tolist()))
 
 
 def _bucket(hashes: _U64) -> Hashes:
-    mixed = (hashes ^ (hashes >> np.uint64(33))) * _MIX
-    return (mixed >> np.uint64(64 - BITS)).astype(np.uint32)
+    """Mix hashes, in place, into the numbers of buckets."""
+    hashes ^= hashes >> np.uint64(33)
+    hashes *= _MIX
+    hashes >>= np.uint64(64 - BITS)
+    return hashes.astype(np.uint32)
 
 
 def _distinct(hashes: Hashes) -> Hashes:
-    """Sorted and without repeats; `np.unique` costs five times as much here."""
-    ordered = np.sort(hashes)
-    keep = np.empty(ordered.size, bool)
+    """Without repeats, sorted in place; `np.unique` costs five times as much here."""
+    hashes.sort()
+    keep = np.empty(hashes.size, bool)
     keep[:1] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=keep[1:])
-    return ordered[keep]
+    np.not_equal(hashes[1:], hashes[:-1], out=keep[1:])
+    return hashes[keep]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from mailward.gateway.examiners import Examiners
 from mailward.gateway.hops import LOOK_SECONDS, published
 from mailward.gateway.identity import new_id
 from mailward.gateway.journal import Journal
+from mailward.gateway.later import Later, at_last, side_by_side
 from mailward.gateway.lists import Reputation
 from mailward.gateway.local import load_local, local_file
 from mailward.gateway.partial import from_envelope, undecided, unread, words
@@ -140,31 +141,33 @@ class Gateway:
     async def answers(self, arrived: Arrived, known: IpReputation | None = None) -> Answers:
         """Ask everything outside that the message gives rise to, side by side. `known`: what was found out about its sender already. Never raises."""
         address = arrived.source.address
-        asked = self._ask_domains(asked_about(arrived.urls, self.policy) if self._domain_lists else ())
-        sender: Awaitable[IpReputation | None] = _at_hand(known) if known is not None and known.address == address else self.ask(address)
-        reputation, auth, examined, domains = await asyncio.gather(sender, self.authenticate(arrived), self._looked_into(arrived), asked)
-        more = [name for name in asked_about(examined.urls, self.policy) if name not in domains] if self._domain_lists else ()
-        return Answers(reputation, examined, domains | await self._ask_domains(more), auth)
+        at_hand = known is not None and known.address == address
+        reputation, auth, examined, domains = await side_by_side(
+            known if at_hand else self.ask(address) if self._asks_about(address) else self.known(address),
+            self.authenticate(arrived),
+            self._looked_into(arrived) if self._worth(arrived.message) else Examined(),
+            self._ask_domains(arrived.urls),
+        )
+        return Answers(reputation, examined, domains | await at_last(self._ask_domains(examined.urls, but=domains)), auth)
 
-    async def authenticate(self, arrived: Arrived) -> Authentication | None:
+    def authenticate(self, arrived: Arrived) -> Later[Authentication | None]:
         """SPF, DKIM, ARC and DMARC of a message from outside; takes at most `[dns] timeout` beside its work. Never raises.
 
-        None where nobody has to look: our own users and hops, and messages for which a server we trust recorded the results.
+        None where nobody has to look: our own users and hops. Where a server we trust recorded the results, these.
         """
         wanted, source = self.policy.authentication, arrived.source
         if not wanted.enabled or arrived.error or arrived.envelope.authenticated or not self.foreign(source.address):
             return None
         recorded = recorded_for(arrived.message, arrived.envelope, source, self.site)
         if recorded.dkim is not Outcome.UNCHECKED or recorded.dmarc is not Outcome.UNCHECKED:
-            return None
-        return await self.authenticator.check(arrived.raw, arrived.message, arrived.envelope, source, arrived.now, wanted)
+            return recorded
+        return self.authenticator.check(arrived.raw, arrived.message, arrived.envelope, source, arrived.now, wanted)
 
-    async def _ask_domains(self, names: Sequence[str]) -> dict[str, tuple[ListAnswer, ...]]:
-        return await self.reputation.ask_domains(names, self._domain_lists) if names else {}
+    def _ask_domains(self, urls: Sequence[FoundUrl], but: Collection[str] = ()) -> Later[dict[str, tuple[ListAnswer, ...]]]:
+        names = [name for name in asked_about(urls, self.policy) if name not in but] if self._domain_lists else []
+        return self.reputation.ask_domains(names, self._domain_lists) if names else {}
 
     async def _looked_into(self, arrived: Arrived) -> Examined:
-        if not self._worth(arrived.message):
-            return Examined()
         return await asyncio.get_running_loop().run_in_executor(self._looking, self.look_into, arrived.message)
 
     def _worth(self, message: Message) -> bool:
@@ -231,16 +234,19 @@ class Gateway:
 
     async def ask(self, address: str | None) -> IpReputation | None:
         """The same, with the lists of others that the policy names; takes at most `[dns] timeout`. Never raises."""
-        target = self.policy.email_reputation.target
-        if self.plan is None or target.approved_ips.match(address) or target.blocked_ips.match(address):
-            return self.known(address)  # nobody's opinion would change what the policy says
-        if not address or not self.foreign(address):
-            return None
+        if self.plan is None or not address or not self._asks_about(address):
+            return self.known(address)
         try:
             return await self.reputation.ask(address, self.plan)
         except Exception:  # see `known`
             log.exception("looking up %s failed; what lists say is missing", address)
             return IpReputation(address, Standing.UNCHECKED)
+
+    def _asks_about(self, address: str | None) -> bool:
+        """Whether lists of others are asked about it: not where nobody's opinion would change what the policy says."""
+        target = self.policy.email_reputation.target
+        asked = self.plan is not None and self.foreign(address)
+        return asked and not (target.approved_ips.match(address) or target.blocked_ips.match(address))
 
     def _follow_hops(self) -> None:
         """Take up what the MX records of our domains name now, within LOOK_SECONDS; costs nothing where the policy names no domain."""
@@ -328,10 +334,6 @@ class Gateway:
         policy = stored_policy(self.settings)
         self.local = load_local(self.settings)
         self._take(policy)
-
-
-async def _at_hand(known: IpReputation) -> IpReputation | None:
-    return known
 
 
 def plan_of(policy: Policy) -> Plan | None:

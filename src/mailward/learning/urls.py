@@ -177,7 +177,7 @@ def _rows(hosts: Hosts) -> Rows:
 
 def scores(model: UrlModel, hosts: Hosts, lists: bool = True) -> Scores:
     """As the model rates; what lists answer gets the least there is."""
-    return np.array([-99.0 if lists and answered(host) else model.look(name_of(host), path).score for host, path in hosts.items()])
+    return np.array([-99.0 if lists and answered(host) else model.look(host, path).score for host, path in hosts.items()])
 
 
 def recall(bad: Scores, good: Scores, share: float) -> float:

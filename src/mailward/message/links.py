@@ -11,8 +11,10 @@ from mailward.message.domains import top_level_domains
 
 _URL = re2.compile(
     rb"(?i)(?:https?|ftp)://[^\s<>\"'`{}|\\^\x00-\x20]+"
-    rb"|(?:^|[\s(<\[\"',;:>=|*])((?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:[/?#:][^\s<>\"'`{}|\\^\x00-\x20]*)?)"
-)
+    rb"|(?:^|[\s(<\[\"',;:>=|*])(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:[/?#:][^\s<>\"'`{}|\\^\x00-\x20]*)?"
+)  # without groups: telling where they are takes as long as finding the whole
+_BEFORE = b" \t\n\x0b\x0c\r(<[\"',;:>=|*"  # what may stand in front of an address without a scheme
+_SCHEMES = (b"http://", b"https://", b"ftp://")
 _TRAILING = b".,;:!?'\"*_~-"
 _COMMON_ENDINGS = frozenset(
     b"""com net org info biz edu gov mil mobi pro xyz top shop online site club store website space icu live click link vip win bid loan
@@ -31,9 +33,9 @@ def urls(text: str, limit: int = limits.LINKS) -> list[str]:
     data = text.encode("utf-8", "replace")
     found: dict[bytes, None] = {}
     for m in _URL.finditer(data):
-        bare = m.group(1)
-        url = _trim(bare if bare is not None else m.group(0))
-        if bare is not None and not _is_host(url, data[m.end() : m.end() + 1]):
+        whole = m.group(0)
+        url = _trim(whole.lstrip(_BEFORE))
+        if not whole[:8].lower().startswith(_SCHEMES) and not _is_host(url, data[m.end() : m.end() + 1]):
             continue
         found[url[: limits.URL_LENGTH]] = None
         if len(found) >= limit:

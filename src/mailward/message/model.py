@@ -1,13 +1,17 @@
-"""What arrived, as frozen values. `parse` makes them; nobody changes them."""
+"""What arrived, as frozen values. `parse` makes them; nobody changes them.
+
+Those a message has many of are msgspec structs: made in a fifth of the time a frozen dataclass takes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Header:
+
+class Header(msgspec.Struct, frozen=True, gc=False):
     """One header field in the order it stood in the message.
 
     `raw` is the unfolded value as text, 8-bit bytes as surrogate escapes; decode with
@@ -19,8 +23,7 @@ class Header:
     raw: str
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True, gc=False):
     """One mailbox (RFC 5322 3.4). `domain` is lower case, an A-label where it was a U-label; "" where there is none."""
 
     display: str
@@ -32,8 +35,7 @@ class Address:
         return f"{self.local}@{self.domain}" if self.domain else self.local
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True, gc=False):
     """One `Received` line (RFC 5321 4.4), as far as it could be read; "" or None where it could not."""
 
     helo: str  # what the client called itself
@@ -54,8 +56,7 @@ class Hidden(StrEnum):
     SOURCE = "source"  # comments, title, noscript, style and alike: in the source only
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True, gc=False):
     """One target somebody could be sent to.
 
     `url` as written (entities decoded, white space trimmed, at most limits.URL_LENGTH characters); `text` is what stands on

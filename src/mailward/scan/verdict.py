@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from mailward.policy import Action
 
 
@@ -22,8 +24,7 @@ class Kind(StrEnum):
     UNSCANNABLE = "unscannable"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """One line of the explanation. `contribution` is 0.0 for reasons that are not part of a score (a list entry, a limit)."""
 
     filter: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from urllib.parse import unquote, unquote_to_bytes
@@ -13,7 +14,10 @@ from mailward.message import html, limits, links
 from mailward.message.domains import top_level_domains
 from mailward.message.urls import browser
 
-_SUSPECT = re2.compile(r"(?i)h(?:xx|\*\*|__|tx|xt)p|fxp|[\[({]\s?(?:\.|dot)\s?[\])}]|[\[(]:[\])]|(?:ht|f)tps?:\\\\|[^\x00-\x7f]")
+_SUSPECT = re2.compile(
+    r"(?i)h(?:xx|\*\*|__|tx|xt)p|fxp|[\[({]\s?(?:\.|dot)\s?[\])}]|[\[(]:[\])]|(?:ht|f)tps?:\\\\"
+    r"|[\x{FF01}-\x{FF5E}。｡․]|[^\x00-\x7f][\p{L}\p{M}\p{N}_-]*\.[\p{L}\p{M}\p{N}_-]|[\p{L}\p{M}\p{N}_-]\.[\p{L}\p{M}\p{N}_.-]*[^\x00-\x7f]"
+)  # what every disguise has; cheap beside looking for the whole
 _DOT = r"(?:[.。．｡․]|\s?[\[({]\s?(?:\.|[dD][oO][tT])\s?[\])}]\s?)"
 _SCHEME = (
     r"(?:[hｈ](?:tt|ｔｔ|xx|\*\*|__|tx|xt)[pｐ][sｓ]?|f[tx]p|https?)"
@@ -27,7 +31,8 @@ _DOTS = re2.compile(_DOT)
 _WRITTEN_SCHEME = re2.compile(rf"(?i)^({_SCHEME})")
 _FULL_WIDTH = {0xFF01 + i: 0x21 + i for i in range(94)} | {ord(dot): "." for dot in "。｡․"}
 _BRACKETED = re2.compile(r"(?i)<\s?((?:https?|ftp)://[^\s<>\"]+(?:\n[^\s<>\"]+){1,20})>")
-_WRAPPED = re2.compile(r"(?im)^(.*?)((?:https?|ftp)://[^\s<>\"]+)\n([^\s<>\"]+)")
+_WRAPPED = re2.compile(r"(?i)^(.*?)((?:https?|ftp)://[^\s<>\"]+)\n([^\s<>\"]+)")
+_ENDS_A_URL = re.compile(r"[\s<>\"]")
 _LINE = range(70, 81)  # where mail programs and editors wrap
 _GOES_ON = re2.compile(r"^[A-Za-z0-9/?=&%._#-]*[A-Za-z0-9]")
 _MARKED = re2.compile(r"[/?=&%_0-9]")  # what a word of the sentence does not have
@@ -50,7 +55,7 @@ def plain(written: str) -> Iterator[str]:
 
 def repaired(text: str) -> Iterator[tuple[str, str]]:
     """URLs and how they stood, of what people are told to repair (`hxxps://a[.]example`), of IDN hosts and broken lines."""
-    if _SUSPECT.search(text):
+    if _SUSPECT.search(text.encode("utf-8", "replace")):
         for m in _DISGUISED.finditer(text):
             if url := _repair(m.group(0), m.group(1)):
                 yield url, m.group(0)
@@ -79,7 +84,10 @@ def _repair(written: str, scheme: str | None) -> str:
         ftp = scheme[0] in "fF"
         text = text[len(scheme) :].replace("\\", "/")
     end = min((i for i in map(text.find, "/?#／") if i >= 0), default=len(text))
-    name, rest = _DOTS.sub(".", text[:end]).translate(_FULL_WIDTH).strip(), text[end:].translate(_FULL_WIDTH)
+    name, rest = text[:end], text[end:]
+    if not name.isascii() or any(map(name.__contains__, "[({")):
+        name = _DOTS.sub(".", name)
+    name, rest = name.translate(_FULL_WIDTH).strip(), rest.translate(_FULL_WIDTH)
     if scheme:
         secure = "s" in scheme.translate(_FULL_WIDTH).lower()
         repaired = f"{'ftp' if ftp else 'https' if secure else 'http'}://{name}{rest}"
@@ -110,14 +118,28 @@ def _is_known(host: str) -> bool:
 
 def _broken(text: str) -> Iterator[tuple[str, str]]:
     """URLs that go on in the next line: within <...>, or where the line ends where programs wrap."""
-    for m in _BRACKETED.finditer(text):
-        yield browser.read(m.group(1).replace("\n", "")), m.group(1)
-    for m in _WRAPPED.finditer(text):
+    if "<" in text:
+        for m in _BRACKETED.finditer(text):
+            yield browser.read(m.group(1).replace("\n", "")), m.group(1)
+    for m in _wrapped(text):
         before, url, more = m.group(1), m.group(2), m.group(3)
-        if len(before) + len(url) in _LINE and _GOES_ON.search(more) and _MARKED.search(more) and "://" not in more:
+        if _GOES_ON.search(more) and _MARKED.search(more) and "://" not in more:
             if len(before) + len(url) == 76:  # a soft line break (RFC 2045 6.7) of a part nobody decoded
                 url = url.removesuffix("=")
             yield browser.read((url + more)[: limits.URL_LENGTH].rstrip(".,;:!?)")), f"{url}\n{more}"
+
+
+def _wrapped(text: str) -> Iterator[re2._Match[str]]:
+    """Lines as long as programs make them that end in a URL, with what stands first in the next line; that one is not looked at again."""
+    at = text.find("://")
+    while at >= 0 and (end := text.find("\n", at)) >= 0:
+        start = text.rfind("\n", 0, at) + 1
+        if not _ENDS_A_URL.search(text, text.rfind("://", at, end), end):
+            following = text.find("\n", end + 1) + 1 or len(text)
+            if end - start in _LINE and (m := _WRAPPED.match(text[start:following])):
+                yield m
+            end = max(end, following - 1)
+        at = text.find("://", end)
 
 
 def _of_data(written: str) -> Iterator[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class FoundUrl:
+class FoundUrl(msgspec.Struct, frozen=True, gc=False):
     """One address somebody could be sent to, read as a browser reads it (WHATWG URL Standard)."""
 
     url: str  # normalised: scheme http, https or ftp, host in lower-case A-labels

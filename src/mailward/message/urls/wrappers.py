@@ -20,7 +20,8 @@ _QUERY = re2.compile(
     rf"(?i)[?&](?:url|u|q|to|link|target|dest|destination|redirect|redirect_url|redirect_uri|goto|next|return|r|go|out|href|adurl)="
     rf"({_SLASH}{{2}}[^&#]+|www\.[^&#]+)"
 )
-_BASE64 = re2.compile(r"((?:aHR0c|SFRUU|ZnRwO)[A-Za-z0-9+/_-]{6,})")
+_BASE64_STARTS = ("aHR0c", "SFRUU", "ZnRwO")  # of http, HTTP and ftp:
+_BASE64 = re2.compile(rf"((?:{'|'.join(_BASE64_STARTS)})[A-Za-z0-9+/_-]{{6,}})")
 
 
 def targets(url: str) -> Iterator[str]:
@@ -41,12 +42,16 @@ def _all(url: str) -> Iterator[str]:
             if found:
                 yield browser.resolve(found)
                 return
-    for m in _WHOLE.finditer(rest):
-        yield _whole(m.group(1), in_query="?" in rest[: m.start(1)])
-    for m in _QUERY.finditer(rest):
-        yield browser.resolve(unquote(m.group(1)))
-    for m in _BASE64.finditer(rest):
-        yield browser.read(_base64(m.group(1)))
+    lowered = rest.lower()  # most addresses hold nothing of the kind, and looking for words is far cheaper than for patterns
+    if "http" in lowered or "ftp" in lowered:
+        for m in _WHOLE.finditer(rest):
+            yield _whole(m.group(1), in_query="?" in rest[: m.start(1)])
+    if "=" in rest:
+        for m in _QUERY.finditer(rest):
+            yield browser.resolve(unquote(m.group(1)))
+    if any(start in rest for start in _BASE64_STARTS):
+        for m in _BASE64.finditer(rest):
+            yield browser.read(_base64(m.group(1)))
 
 
 def _whole(text: str, in_query: bool) -> str:

@@ -40,7 +40,7 @@ _KINDS = str.maketrans(dict.fromkeys(_LETTERS, "b") | dict.fromkeys("aeiouy", "a
 _SHAPES = str.maketrans(dict.fromkeys(_LETTERS, "a") | dict.fromkeys("0123456789", "0"))
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz]+")
 _RUNS = re.compile(r"a+|0+|.")
-_ENCODED = re2.compile(r"[A-Za-z0-9+/]{12}={1,2}$|@|%40")
+_ENCODED = re.compile(r"[A-Za-z0-9+/]{12}={1,2}\Z")
 
 Buckets = npt.NDArray[np.int64]
 
@@ -147,7 +147,7 @@ def path_marks(path: str) -> list[int]:
         f"build {ending} {bool(query)} {min(3, len(segments))}",
         f"whole {'/'.join(segments)[:40]}",
     ]
-    if _ENCODED.search(path):
+    if "@" in path or "%40" in path or (path[-1:] == "=" and _ENCODED.search(path, len(path) - 14)):
         marks.append("address")
     marks += [f"segment {segment[:24]}" for segment in segments[:MAX_SEGMENTS]]
     marks += [f"shape {_shape(segment[:24])[:10]}" for segment in segments[:MAX_SEGMENTS]]
@@ -194,22 +194,31 @@ FACTS = (
 LEARNED = 7  # so many of them, the first, come out of training
 
 
+PATH_FACTS = slice(FACTS.index("path"), FACTS.index("folder") + 1)
+
+
 def facts(name: Name, path: str, found: Brands) -> list[float]:
     """The facts that need no training, in the order of FACTS after the LEARNED ones."""
     labels = name.labels
     main, group = labels[-1], name.group
     size = max(1, len(main))
-    place, _, query = path[:MAX_MARKED].partition("?")
-    last = place.rstrip("/").rpartition("/")[2]
     flags = known_host(name.host)
     return [
         name.shared, group == "country", group in _GENERIC,
         len(labels), len(main), len(name.chosen), main.count("-"), name.digits, name.digits / size,
         name.vowels / size, name.consonants, len(set(main)) / size,
         "word" in found.places, "below" in found.places, "inside" in found.places, bool(found.name),
-        bool(path), min(MAX_MARKED, len(path)), place.rstrip("/").count("/"), bool(query), "." in last, path.endswith("/"),
+        *path_facts(path),
         bool(flags & Known.HOSTING), bool(flags & Known.DYNAMIC), bool(flags & Known.POPULAR), len(labels[0]) if len(labels) > 1 else 0,
     ]  # fmt: skip
+
+
+def path_facts(path: str) -> tuple[float, ...]:
+    """Those that are PATH_FACTS of FACTS; all 0 for the front page."""
+    place, _, query = path[:MAX_MARKED].partition("?")
+    last = place.rstrip("/").rpartition("/")[2]
+    size = min(MAX_MARKED, len(path))
+    return bool(path), size, place.rstrip("/").count("/"), bool(query), "." in last, path.endswith("/")
 
 
 @lru_cache(1 << 12)
@@ -229,7 +238,7 @@ def _pieces(text: str, salt: int, size: int) -> Buckets:
     octets = np.frombuffer(text.encode("utf-8", "replace")[:_MOST], np.uint8)
     starts, ends, inverse = _runs(len(octets))
     sums = np.zeros(len(octets) + 1, np.uint64)
-    np.cumsum((octets + np.uint64(1 + salt)) * _POWERS[: len(octets)], out=sums[1:])
+    np.add.accumulate((octets + np.uint64(1 + salt)) * _POWERS[: len(octets)], out=sums[1:])
     mixed = (sums.take(ends) - sums.take(starts)) * inverse
     return ((mixed ^ (mixed >> _SHIFT)) & np.uint64(size - 1)).view(np.int64)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import sqrt
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mailward.reputation.knowledge import DATA
 from mailward.reputation.url.features import (
     BLOCKS,
     FACTS,
+    PATH_FACTS,
     Brands,
     Buckets,
     Name,
@@ -26,6 +27,8 @@ from mailward.reputation.url.features import (
     facts,
     host_marks,
     host_pieces,
+    name_of,
+    path_facts,
     path_marks,
     path_pieces,
 )
@@ -35,6 +38,8 @@ FOLDER = "url"
 STARTS = (0, BLOCKS[0], sum(BLOCKS[:2]), sum(BLOCKS[:3]))
 MARK = 0.3  # what one mark weighs beside the pieces, whose lengths sum to one
 MOST_REASONS = 3
+HOSTS = 1 << 14  # remembered, with what was seen of them: some 1 kB each
+_PATH_LEARNED = slice(FACTS.index("path pieces"), FACTS.index("path marks") + 1)
 _TEXT, _BUILD, _PLACE, _PATH = (FACTS.index(name) for name in ("host pieces", "host marks", "suffix", "path marks"))
 _DIGITS, _CONSONANTS = (FACTS.index(name) for name in ("digits", "consonants"))
 
@@ -64,37 +69,49 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class _Host:
+    """What was seen of a host, whatever the path: the facts with those of the path left at 0."""
+
+    name: Name
+    brands: Brands
+    facts: npt.NDArray[np.float32]
+
+
 class UrlModel:
-    """Weights, half precision, memory-mapped, and trees."""
+    """Weights, half precision, memory-mapped, and trees. Read-only but for remembering the hosts looked at last."""
 
-    settings: Settings
-    weights: npt.NDArray[np.float16]
-    trees: Trees
+    def __init__(self, settings: Settings, weights: npt.NDArray[np.float16], trees: Trees) -> None:
+        self.settings = settings
+        self.weights = weights
+        self.trees = trees
+        self._host = lru_cache(HOSTS)(self._look_at)
 
-    def look(self, name: Name, path: str) -> Look:
+    def look(self, host: str, path: str) -> Look:
         """How much it looks like phishing; what that means is in the settings. A front page has no path."""
-        path = "" if path == "/" else path
-        found = brands_in(name)
-        seen = np.array([*self._learned(name, path, found), *facts(name, path, found)], np.float32)
-        return Look(name, found, seen, self.trees.score(seen))
+        seen = self._host(host)
+        found = seen.facts
+        if path and path != "/":
+            found = found.copy()
+            sums = self._sums(path_pieces(path), path_marks(path), STARTS[2], STARTS[3])
+            found[_PATH_LEARNED] = sums[0] + self.settings.path_bias, sums[1]
+            found[PATH_FACTS] = path_facts(path)
+        return Look(seen.name, seen.brands, found, self.trees.score(found))
 
-    def _learned(self, name: Name, path: str, found: Brands) -> tuple[float, ...]:
-        """What the linear models say of host and path, and what training saw of the suffix: the first LEARNED facts."""
-        settings = self.settings
-        pieces, marks = host_pieces(name), host_marks(name, found)
-        parts = self._sums(pieces, np.array(marks, np.int64) + STARTS[1])
-        host = parts[0] / sqrt(len(pieces) or 1) + settings.host_bias, MARK * parts[1]
+    def _look_at(self, host: str) -> _Host:
+        settings, name = self.settings, name_of(host)
+        brands = brands_in(name)
+        pieces, marks = self._sums(host_pieces(name), host_marks(name, brands), STARTS[0], STARTS[1])
         suffix = settings.suffixes.get(name.suffix, settings.stranger)
-        if not path:
-            return *host, 0.0, 0.0, *suffix
-        pieces, marks = path_pieces(path), path_marks(path)
-        parts = self._sums(pieces + STARTS[2], np.array(marks, np.int64) + STARTS[3])
-        return *host, parts[0] / sqrt(len(pieces) or 1) + settings.path_bias, MARK * parts[1], *suffix
+        seen = np.array([pieces + settings.host_bias, marks, 0.0, 0.0, *suffix, *facts(name, "", brands)], np.float32)
+        seen.flags.writeable = False
+        return _Host(name, brands, seen)
 
-    def _sums(self, pieces: Buckets, marks: Buckets) -> tuple[float, float]:
-        """Of the weights of pieces and of marks, in one go."""
-        found = self.weights.take(np.concatenate((pieces, marks)))
-        return float(np.add.reduce(found[: len(pieces)], dtype=np.float64)), float(np.add.reduce(found[len(pieces) :], dtype=np.float64))
+    def _sums(self, pieces: Buckets, marks: list[int], pieces_start: int, marks_start: int) -> tuple[float, float]:
+        """What the linear models say: the weights of pieces by the root of their count, those of marks by MARK."""
+        at = np.array(marks, np.int64)
+        at += marks_start
+        total = float(np.add.reduce(self.weights.take(pieces + pieces_start), dtype=np.float64))
+        return total / sqrt(len(pieces) or 1), MARK * float(np.add.reduce(self.weights.take(at), dtype=np.float64))
 
 
 def reasons(look: Look) -> Iterator[str]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from mailward.reputation.knowledge import Known, known_host
 from mailward.reputation.url import model
 from mailward.reputation.url.entry import Entry, EntryKind
-from mailward.reputation.url.features import name_of
 from mailward.reputation.url.imports import HOST_RATING
 from mailward.reputation.url.knowledge import UrlKnowledge
 from mailward.reputation.url.model import UrlModel, reasons
@@ -113,7 +112,7 @@ class Rater:
         return self._by_look(url, host, path)
 
     def _by_look(self, url: str, host: str, path: str) -> Rating:
-        settings, look = self._model.settings, self._model.look(name_of(host), path)
+        settings, look = self._model.settings, self._model.look(host, path)
         for threshold, rating, sure in (
             (settings.dangerous, LOOKS_DANGEROUS, "much"),
             (settings.highly_suspicious, LOOKS_HIGHLY_SUSPICIOUS, "a lot"),

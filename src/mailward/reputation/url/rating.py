@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Band(StrEnum):
@@ -26,8 +27,7 @@ def band_of(rating: int) -> Band:
     return Band.SUSPICIOUS if rating <= 80 else Band.SAFE
 
 
-@dataclass(frozen=True, slots=True)
-class Rating:
+class Rating(msgspec.Struct, frozen=True, gc=False):
     """What is known of one URL. `rating` None: untested. `why`: a sentence; `source`: what knew it ("own", "evidence", "feed:urlhaus",
     "list:shorteners", "model:...").
     """
