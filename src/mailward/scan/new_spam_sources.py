@@ -19,7 +19,7 @@ from mailward.scan.verdict import Hit, Kind, Reason
 from mailward.scan.web_reputation import counted, shown
 
 NEW_SPAM_SOURCES = "new_spam_sources"
-_LOOK = ("model:", "address")  # ratings by how a URL looks, of which nobody has seen the place
+_LOOK = ("model:", "address", "registration")  # ratings by how a URL looks and how old it is, of which nobody has seen the place
 _SHOWN_STANDINGS = {
     Standing.GOOD: "of good standing",
     Standing.UNKNOWN: "of which nothing is known",
