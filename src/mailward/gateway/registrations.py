@@ -65,7 +65,7 @@ def is_worth(domain: str, rater: Rater, knowledge: UrlKnowledge, policy: Policy)
     """
     url = f"http://{domain}/"
     place = place_of(url)
-    if place is None or place.is_address or not is_registered_name(domain):
+    if place is None or place.is_address or place.domain != domain or not is_registered_name(domain):
         return False
     if is_internal(url, policy) or policy.web_reputation.target.approved_urls.match(url):
         return False

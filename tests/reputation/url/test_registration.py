@@ -210,7 +210,11 @@ def test_only_names_that_nothing_is_known_of_are_asked_about(site: Site, tmp_pat
         '[organisation]\ninternal_domains = ["ours.example"]\n[web_reputation.target]\napproved_urls = ["partner.example"]\n', "test"
     )
     names = ["google.com", "someone.pages.dev", "ours.example", "partner.example", "rated.example", "young.example", "old.example"]
-    asyncio.run(looked_up(settings, policy, [*names, "nobody-knows.example", "young.example"], 5))
+    asyncio.run(
+        looked_up(
+            settings, policy, [*names, "nobody-knows.example", "young.example", "192.0.2.7", "x.example/../admin", "below.old.example"], 5
+        )
+    )
     assert [asked["path"] for asked in site.asked] == [f"/domain/{name}.example" for name in ("young", "old", "nobody-knows")]
     assert databases.url_rater(settings).rate("http://x.young.example/").rating == 75
     asyncio.run(looked_up(settings, policy, names, 1.5))
