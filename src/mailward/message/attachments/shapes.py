@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,12 +19,15 @@ _SIDE = 1_200  # pixels
 _FAR = 1e5
 _SHAPES = 12_000  # of one page; a code of 97 modules a side, with 660 characters, has half as many
 _AREA = 100_000_000  # pixels that the parts of paths enclose, each by itself; an ordinary code has some 20,000
+_PLACES = 20  # of boxes in one direction, by their class or each for itself
 _FEW = 60  # shapes, or parts of a path, that a code has at least
 
 _SVG = re2.compile(r"(?is)<svg\b(.*?)</svg\s*>")
 _TAG = re2.compile(r"(?i)<(rect|path|use|polygon)\b([^<>]*)>")
 _ATTRIBUTE = re2.compile(r"""(?i)([a-z][\w:-]{0,30})\s{0,5}=\s{0,5}(?:"([^"]*)"|'([^']*)')""")
-_DECLARED = re2.compile(r"(?i)([a-z-]{1,30})\s{0,5}:\s{0,5}([^;{}]{1,80})")
+_DECLARED = re.compile(  # linear as it stands, and `re` finds short matches five times as fast
+    r"(?i)([a-z-]{1,30})\s{0,5}:\s{0,5}([^;{}]{1,80})"
+)
 _MOVED = re2.compile(r"(?i)^\s{0,5}translate\(\s{0,5}([-\d.e]{1,20})(?:[\s,]{1,5}([-\d.e]{1,20}))?")
 _STEP = re2.compile(r"[A-Za-z]|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?")
 _SHADOWS = re2.compile(r"(?i)box-shadow\s{0,5}:\s{0,5}([^;{}\"']{400,})")
@@ -61,7 +65,7 @@ def _drawings(source: str) -> Iterator[Iterator[Shape]]:
         yield _svg(m.group(1))
     for m, _ in zip(_SHADOWS.finditer(source), range(limits.DRAWINGS), strict=False):
         yield _shadows(m.group(1))
-    if "left" in source and "top" in source:
+    if min(source.count("left"), source.count("top")) >= _PLACES:
         yield _boxes(source)
 
 
