@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from mailward.auth import Authentication, Outcome
 from mailward.message import Address, Envelope, Message
@@ -10,8 +10,7 @@ from mailward.message.origin import Origin
 from mailward.reputation.knowledge import known, known_host, registrable
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     message: Message
     fields: dict[str, str]  # the first header field of each lower-case name
     origin: Origin

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -97,8 +97,7 @@ def fold(text: str) -> str:
     return _STACKED.sub("", folded(text.lower()))[:MAX_CHARS]
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(msgspec.Struct, frozen=True):
     """The hashed features of several texts, place after place.
 
     `keys` are distinct and sorted: the place's number above the bucket. `bounds[i]:bounds[i + 1]` are the keys of place i.
