@@ -68,8 +68,8 @@ async def dispose(
     try:
         judgement = await _judged(received, known, service)
         action = effective(judgement, before_queue=True)
-        if action is Action.QUARANTINE:
-            await asyncio.sleep(0)  # what is held for nobody is held twice: hear whether the mail server has hung up
+        for _ in range(2):  # judging may have waited for nothing: now a hang-up is heard that came with the end
+            await asyncio.sleep(0)
         done = Done(protocol.TEMPFAIL, "client_gone") if gone() else await _act(action, received, judgement, way, service)
     except Exception as error:  # whatever failed, the sender keeps the message
         service.log.exception("message_failed", way_in="milter", client=received.envelope.client_ip, error=str(error))
