@@ -16,7 +16,7 @@ class FixedModel:
     def __init__(self, *values, error=None) -> None:
         self.values, self.error = values, error
 
-    def score(self, message, origin, envelope, auth, local=None):
+    def score(self, message, origin, envelope, auth, local=None, evidence=None):
         if self.error:
             raise self.error
         return tuple(Contribution(f"group:fact{number}", value, f"Sentence {number}") for number, value in enumerate(self.values))

@@ -34,7 +34,7 @@ class FixedModel:
     def __init__(self, *values: float) -> None:
         self.values = values
 
-    def score(self, message, origin, envelope, auth, local=None):
+    def score(self, message, origin, envelope, auth, local=None, evidence=None):
         self.seen = (message, origin, envelope, auth, local)
         return tuple(Contribution(f"n:{number}", value, "A sentence") for number, value in enumerate(self.values))
 

@@ -145,7 +145,7 @@ class Known:
 class Silent:
     name = "silent"
 
-    def score(self, message, origin, envelope, auth, local=None):
+    def score(self, message, origin, envelope, auth, local=None, evidence=None):
         return ()
 
     def judge(self, evidence):

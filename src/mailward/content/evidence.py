@@ -7,8 +7,8 @@ from enum import IntEnum
 
 from mailward.auth import Authentication
 from mailward.content.facts import facts
-from mailward.content.links import look_at_links
-from mailward.content.mail import look_at
+from mailward.content.links import Links, look_at_links
+from mailward.content.mail import Mail, look_at
 from mailward.content.tokens import Tokens, tokenise
 from mailward.message import Envelope, Message
 from mailward.message.origin import Origin
@@ -33,6 +33,8 @@ class Evidence:
     wording: Tokens  # of PLACES, in their order
     form: Form
     proven: bool  # the visible sender is authenticated
+    mail: Mail | None = None  # what the facts were drawn from, for those who look further; training keeps neither
+    links: Links | None = None
 
 
 def gather(message: Message, origin: Origin, envelope: Envelope, auth: Authentication) -> Evidence:
@@ -46,6 +48,8 @@ def gather(message: Message, origin: Origin, envelope: Envelope, auth: Authentic
         wording=tokenise(texts),
         form=_form(message, found),
         proven=bool(mail.proven),
+        mail=mail,
+        links=links,
     )
 
 

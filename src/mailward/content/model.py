@@ -79,10 +79,16 @@ class Model:
         return self.weights.name
 
     def score(
-        self, message: Message, origin: Origin, envelope: Envelope, auth: Authentication, local: LocalModel | None = None
+        self,
+        message: Message,
+        origin: Origin,
+        envelope: Envelope,
+        auth: Authentication,
+        local: LocalModel | None = None,
+        evidence: Evidence | None = None,
     ) -> tuple[Contribution, ...]:
-        """Return the contributions of a message; their sum is its spam score."""
-        evidence = gather(message, origin, envelope, auth)
+        """Return the contributions of a message; their sum is its spam score. `evidence`: what `gather` says, where that is known already."""
+        evidence = evidence or gather(message, origin, envelope, auth)
         contributions = self.judge(evidence)
         if local is None or not local.reports:
             return contributions

@@ -59,9 +59,10 @@ def of_message(assessment: Assessment, verdict: Verdict, policy: Policy, outcome
         # an untested link says nothing of the sender: it is suspicious for the sender's listing, which must not feed itself
         yield Evidence(assessment.time, EvidenceKind.URL, found, by=BY, detail=f"{assessment.id} {place(linked.url.url)[0]}")
         return
-    score = verdict.scores.get("spam")
-    if not isinstance(score, float):
+    scores = [score for name in ("spam", "phishing") if isinstance(score := verdict.scores.get(name), float)]
+    if not scores:
         return
+    score = max(scores)  # on one scale: phishing speaks against its sender as spam does
     detail = f"{assessment.id} score {score:.1f}"
     if score >= DOUBTFUL_FROM:
         weight = 1.0 if score >= SPAM_FROM else DOUBTFUL_WEIGHT

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mailward import content, storage
+from mailward import content, phishing, storage
 from mailward.auth import Authentication, Outcome
 from mailward.content.local import LocalModel
 from mailward.gateway import evidence
@@ -37,7 +37,7 @@ from mailward.policy import ListEntry, Policy, ReputationLevel
 from mailward.reputation.answer import IpReputation, ListAnswer, Standing
 from mailward.reputation.dnsbl.plan import Plan
 from mailward.scan.answers import Answers
-from mailward.scan.assess import Model, Rater, Site, assess, recorded_for
+from mailward.scan.assess import Model, PhishingModel, Rater, Site, assess, recorded_for
 from mailward.scan.assessment import Assessment
 from mailward.scan.decide import decide
 from mailward.scan.verdict import Verdict
@@ -79,12 +79,19 @@ class Gateway:
     """One a process. Open it before forking: the model is shared, the storage is opened by each process when first needed."""
 
     def __init__(
-        self, settings: Settings, policy: Policy, model: Model, local: LocalModel | None = None, rater: Rater | None = None
+        self,
+        settings: Settings,
+        policy: Policy,
+        model: Model,
+        local: LocalModel | None = None,
+        rater: Rater | None = None,
+        phishing_model: PhishingModel | None = None,
     ) -> None:
         self.settings = settings
         self.model = model
         self.local = local
         self.rater = rater
+        self.phishing = phishing_model
         self.reputation = Reputation(settings)
         self.examiners = Examiners()
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, "attachments")  # starts no thread before the first message that needs one
@@ -111,7 +118,7 @@ class Gateway:
 
         Raises StorageError or PolicyError when the stored policy cannot be read.
         """
-        return cls(settings, policy or stored_policy(settings), content.load(), load_local(settings), url_rater(settings))
+        return cls(settings, policy or stored_policy(settings), content.load(), load_local(settings), url_rater(settings), phishing.load())
 
     # Judging: read, ask outside, conclude
 
@@ -202,7 +209,18 @@ class Gateway:
         try:
             if not error:
                 return assess(
-                    message, envelope, self.site, self.model, self.local, now, id, arrived.source, answers, self.rater, arrived.urls
+                    message,
+                    envelope,
+                    self.site,
+                    self.model,
+                    self.local,
+                    now,
+                    id,
+                    source=arrived.source,
+                    answers=answers,
+                    rater=self.rater,
+                    urls=arrived.urls,
+                    phishing=self.phishing,
                 )
         except Exception as failed:  # see `read`
             error = words(failed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailward.content.evidence import Evidence, gather
@@ -32,7 +32,8 @@ def example(entry: Entry) -> Example:
     """Normalise and look at one message, exactly as a gateway would with the message and its envelope."""
     sample = normalise(entry)
     message = parse(sample.raw)
-    return Example(entry, gather(message, origin(message, sample.envelope), sample.envelope, sample.auth))
+    evidence = gather(message, origin(message, sample.envelope), sample.envelope, sample.auth)
+    return Example(entry, replace(evidence, mail=None, links=None))
 
 
 def corpora_in(paths: Sequence[Path]) -> list[Path]:

@@ -12,9 +12,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from mailward.policy.addresses import canonical_domain
+from mailward.policy.advanced_spam_prevention import AdvancedSpamPrevention
 from mailward.policy.approval import approved_senders, requires_authentication
 from mailward.policy.authentication import Authentication
 from mailward.policy.email_reputation import EmailReputation
+from mailward.policy.levels import THRESHOLDS, Level
 from mailward.policy.lists import DomainList, NetworkList, SenderList
 from mailward.policy.message_action import MessageAction
 from mailward.policy.new_spam_sources import NewSpamSources
@@ -23,18 +25,6 @@ from mailward.policy.reading import read_document
 from mailward.policy.rendering import render
 from mailward.policy.table import Table, changed
 from mailward.policy.web_reputation import WebReputation
-
-
-class Level(StrEnum):
-    """How much evidence counts as spam. The words say how much is caught: `high` catches most."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-    CUSTOM = "custom"
-
-
-THRESHOLDS = {Level.HIGH: 4.0, Level.MEDIUM: 5.0, Level.LOW: 8.0}
 
 
 class UnscannableAction(StrEnum):
@@ -174,6 +164,7 @@ class Policy(Table):
     email_reputation: EmailReputation = Field(default_factory=EmailReputation)
     authentication: Authentication = Field(default_factory=Authentication)
     content_scanning: ContentScanning = Field(default_factory=ContentScanning)
+    advanced_spam_prevention: AdvancedSpamPrevention = Field(default_factory=AdvancedSpamPrevention)
     web_reputation: WebReputation = Field(default_factory=WebReputation)
     new_spam_sources: NewSpamSources = Field(default_factory=NewSpamSources)
     unscannable: Unscannable = Field(default_factory=Unscannable)

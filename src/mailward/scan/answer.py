@@ -45,6 +45,8 @@ def to_object(
         "entry": verdict.entry,
         "authentication": asdict(auth),
         "from_aligned": "unchecked" if assessment.from_aligned is None else assessment.from_aligned,
+        "shown_from": list(assessment.shown_from),
+        "reply_to": list(assessment.reply_to),
         "local_reports": assessment.local_reports,
         "findings": list(assessment.findings),
         "unscannable": assessment.unscannable,

@@ -35,7 +35,7 @@ def unless_approved(hit: Hit, approved: tuple[str, str], excuse: str, told: tupl
     if why_not:
         told = (*told, Reason(hit.filter, "approval-not-counted", 0.0, f"{hit.filter}.{why_not}"))
     if hit.log_only:
-        title = hit.filter.replace("_", " ").title()
+        title = hit.filter.rpartition(".")[2].replace("_", " ").title()
         only = f"{title} only observes (log_only); it would have used the action {hit.action}"
         told = (Reason(hit.filter, "log-only", 0.0, only), *told)
     return Opinion(hit, "", told)

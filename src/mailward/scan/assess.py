@@ -11,12 +11,13 @@ from typing import Literal, Protocol
 
 from mailward.auth import Authentication
 from mailward.auth.results import recorded
-from mailward.content.evidence import Evidence
+from mailward.content.evidence import Evidence, gather
 from mailward.content.local import LocalModel
 from mailward.message import Envelope, Message
 from mailward.message.domains import registrable
 from mailward.message.origin import Origin, is_own, origin
 from mailward.message.urls import FoundUrl, urls_of
+from mailward.phishing import evidence as pretence
 from mailward.policy import DomainList, NetworkList, Policy
 from mailward.policy.addresses import canonical_address
 from mailward.policy.urls import place
@@ -31,6 +32,8 @@ from mailward.scan.assessment import Assessment, Contribution, RatedUrl, SenderI
 MAX_SUBJECT = 998  # characters kept, the longest line of RFC 5322
 MAX_ADDRESS = 320  # characters kept of one address (RFC 3696 erratum 1690: 64 + 1 + 255)
 MAX_FROM = 100  # visible From addresses kept; real mail has one
+MAX_SHOWN = 200  # characters kept of a display name; clients show fewer
+MAX_REPLY_TO = 10  # addresses kept
 MAX_RECIPIENTS = 1_000  # kept of the envelope (RFC 5321 4.5.3.1.10 asks servers to take 100)
 MAX_URLS = 500  # distinct ones rated and kept; wanted mail with more is a newsletter of one site
 MAX_LINK_TEXT = 200  # characters kept of what stood on a link
@@ -45,10 +48,22 @@ class Model(Protocol):
     def name(self) -> str: ...
 
     def score(
-        self, message: Message, origin: Origin, envelope: Envelope, auth: Authentication, local: LocalModel | None = None
+        self,
+        message: Message,
+        origin: Origin,
+        envelope: Envelope,
+        auth: Authentication,
+        local: LocalModel | None = None,
+        evidence: Evidence | None = None,
     ) -> tuple[Contribution, ...]: ...
 
     def judge(self, evidence: Evidence) -> tuple[Contribution, ...]: ...
+
+
+class PhishingModel(Protocol):
+    """What `assess` needs of the phishing model."""
+
+    def judge(self, evidence: pretence.Evidence) -> tuple[Contribution, ...]: ...
 
 
 class Rater(Protocol):
@@ -101,20 +116,24 @@ def assess(
     answers: Answers = NOBODY,
     rater: Rater | None = None,
     urls: Sequence[FoundUrl] | None = None,
+    phishing: PhishingModel | None = None,
 ) -> Assessment:
     """Gather the facts of one message. `now` in seconds since 1970; `local` is the site's own model or None.
 
     `source` and `urls`: what `Site.origin` and `urls_of` say, where that is known already. `answers`: what was found out outside of the message.
-    `rater`: rates the URLs; without one they stay unchecked.
+    `rater`: rates the URLs; without one they stay unchecked. `phishing`: without one nobody looks whether it is phishing.
     """
     source = source or site.origin(message, envelope)
     found = (*(urls_of(message) if urls is None else urls), *answers.attachments.urls)
     reputation = answers.reputation
     auth = answers.auth or recorded_for(message, envelope, source, site)
-    contributions = tuple(
-        [share for share in model.score(message, source, envelope, auth, local) if share.value]
-    )  # a share of 0 says nothing
-    finite = math.isfinite(math.fsum(share.value for share in contributions))
+    evidence = None if phishing is None else gather(message, source, envelope, auth)
+    contributions = _telling(model.score(message, source, envelope, auth, local, evidence))
+    rated = _urls(found, answers, rater)
+    pretences = None
+    if phishing is not None and evidence is not None:
+        pretences = _telling(phishing.judge(pretence.gather(evidence, found, _ratings(rated))))
+    finite = _is_finite(contributions) and _is_finite(pretences or ())
     senders = tuple(_kept(canonical_address(address.addr), MAX_ADDRESS) for address in message.from_[:MAX_FROM] if address.addr)
     if len(message.from_) > MAX_FROM:
         senders = (*senders, MORE)
@@ -137,16 +156,32 @@ def assess(
         auth=auth,
         from_aligned=aligned(message.from_, auth),
         spam=contributions if finite else (),
-        urls=_urls(found, answers, rater),
+        phishing=pretences if finite else None,
+        urls=rated,
         findings=tuple(dict.fromkeys(finding.name for finding in (*message.findings, *answers.attachments.findings))),
-        unscannable="" if finite else "the content model gave a score that is no number",
+        unscannable="" if finite else "a model gave a score that is no number",
         model=model.name,
         local_reports=local.reports if local is not None else 0,
         reputation=reputation.answers if reputation else (),
         relayed=source.hop >= 0,
         authenticated=envelope.authenticated,
+        shown_from=tuple(_kept(address.display, MAX_SHOWN) for address in message.from_[:MAX_FROM] if address.addr),
+        reply_to=tuple(_kept(canonical_address(address.addr), MAX_ADDRESS) for address in message.reply_to[:MAX_REPLY_TO] if address.addr),
         extra={"direction": _direction(senders, envelope, site)},
     )
+
+
+def _telling(shares: tuple[Contribution, ...]) -> tuple[Contribution, ...]:
+    """Without shares of 0, which say nothing."""
+    return tuple([share for share in shares if share.value])
+
+
+def _is_finite(shares: tuple[Contribution, ...]) -> bool:
+    return math.isfinite(math.fsum([share.value for share in shares]))
+
+
+def _ratings(urls: Sequence[RatedUrl]) -> list[int]:
+    return [url.rating for url in urls if isinstance(url.rating, int)]
 
 
 def recorded_for(message: Message, envelope: Envelope, source: Origin, site: Site) -> Authentication:

@@ -66,4 +66,6 @@ class Assessment:
     authenticated: bool = False  # the client signed in: a user of ours
     relayed: bool = False  # a hop of ours or a file brought it: whoever sent it is not at the other end of the line
     connection_only: bool = False  # the client was turned away before it sent the message
+    shown_from: tuple[str, ...] = ()  # display names of From, one for each of `header_from`, "" where there is none
+    reply_to: tuple[str, ...] = ()  # addresses that answers go to, lower case
     extra: dict[str, str] = field(default_factory=dict)  # display only

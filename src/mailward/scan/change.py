@@ -12,6 +12,8 @@ _FILTERS = {
     "content_scanning": "Content Scanning",
     "email_reputation": "Email Reputation",
     "authentication": "Authentication",
+    "advanced_spam_prevention": "Advanced Spam Prevention",
+    "advanced_spam_prevention.impersonation": "Impersonation",
     "web_reputation": "Web Reputation",
     "new_spam_sources": "New Spam Sources",
 }

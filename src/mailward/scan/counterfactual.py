@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from mailward.policy import THRESHOLDS, Level, Policy
 from mailward.policy.document import UnscannableAction
 from mailward.policy.lists import EntryList
-from mailward.scan import authentication_changes, listed_changes, source_changes, web_changes
+from mailward.scan import authentication_changes, impersonation_changes, listed_changes, phishing_changes, source_changes, web_changes
 from mailward.scan.assess import MORE
 from mailward.scan.assessment import Assessment, Contribution
 from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.change import Change, observing
 from mailward.scan.decide import Ruling, rule, score_of
+from mailward.scan.impersonation import IMPERSONATION
 from mailward.scan.verdict import NO_EVIDENCE, Kind, Verdict
 from mailward.scan.wording import treated
 
@@ -61,21 +62,29 @@ def _looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:
     if ruling.kind is Kind.LISTED_SOURCE:
         listed = (listed_changes.approve, listed_changes.unblock, listed_changes.lower_level, listed_changes.uncounted)
         return (*listed, listed_changes.observed)
+    if ruling.kind is Kind.PHISHING:
+        changes = phishing_changes
+        return (changes.lower_level, changes.fewer_shares, changes.approve, changes.observed)
     if ruling.kind is Kind.MALICIOUS_URL:
         web = (web_changes.approve, web_changes.lower_level, web_changes.tested, web_changes.uncounted)
         return (*web, web_changes.authenticated, web_changes.observed)
     if ruling.kind is Kind.NEW_SPAM_SOURCE:
         return (source_changes.better_standing, source_changes.approve, source_changes.approve_links, source_changes.observed)
     if ruling.filter == AUTHENTICATION:
-        changes = authentication_changes
-        return (changes.authenticated, changes.approve, changes.uncounted, changes.observed)
+        failed = authentication_changes
+        return (failed.authenticated, failed.approve, failed.uncounted, failed.observed)
+    if ruling.filter == IMPERSONATION:
+        person = impersonation_changes
+        return (person.known_address, person.authenticated, person.partner, person.own_domains, person.approve, person.observed)
     if ruling.kind is Kind.SPAM:
         return (_authenticated, _higher_threshold, _fewer_shares, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     if ruling.kind is Kind.BLOCKED_SENDER:
         return (_authenticated, _unblocked, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     first = (listed_changes.unapprove, listed_changes.higher_level, listed_changes.switched_on)
+    phishing = (phishing_changes.unapprove, phishing_changes.higher_level, phishing_changes.switched_on)
+    people = (impersonation_changes.unapprove, impersonation_changes.switched_on)
     last = (web_changes.unapprove, web_changes.higher_level, web_changes.switched_on, source_changes.switched_on)
-    return (*first, *_content_looks(ruling, policy), *last, authentication_changes.acted_on)
+    return (*first, *_content_looks(ruling, policy), *people, *phishing, *last, authentication_changes.acted_on)
 
 
 def _content_looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 
 from mailward.policy import Action, Policy
+from mailward.scan.advanced_spam_prevention import ADVANCED_SPAM_PREVENTION, advanced_spam_prevention
 from mailward.scan.approval import approved_sender
 from mailward.scan.assessment import Assessment, Contribution
 from mailward.scan.authentication import authentication
 from mailward.scan.email_reputation import email_reputation
+from mailward.scan.impersonation import impersonation
 from mailward.scan.new_spam_sources import new_spam_sources
 from mailward.scan.opinion import NOTHING, Filter, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason, Verdict
@@ -89,6 +91,8 @@ def blocking(assessment: Assessment, policy: Policy) -> str:
 FILTERS: tuple[Filter, ...] = (  # of equal severity, the first decides
     email_reputation,
     authentication,
+    impersonation,
+    advanced_spam_prevention,
     web_reputation,
     content_scanning,
     new_spam_sources,
@@ -147,17 +151,18 @@ def decide(assessment: Assessment, policy: Policy) -> Verdict:
         filter=ruling.filter,
         entry=ruling.entry,
         hits=ruling.hits,
-        reasons=(*ruling.notes, *share_reasons(assessment)),
+        reasons=(*ruling.notes, *share_reasons(assessment, ruling.filter)),
         scores=_scores(assessment, policy),
         thresholds=_thresholds(policy),
         policy=policy.digest,
     )
 
 
-def share_reasons(assessment: Assessment) -> tuple[Reason, ...]:
-    """The contributions of every score as reasons, the weightiest first within its score."""
+def share_reasons(assessment: Assessment, filter: str = "") -> tuple[Reason, ...]:
+    """The contributions of every score as reasons, the weightiest first within its score; before all others those of the filter that decided."""
     reasons: list[Reason] = []
-    for shares, name in ((assessment.spam, CONTENT_SCANNING), (assessment.phishing or (), "phishing")):
+    scores = [(assessment.spam, CONTENT_SCANNING), (assessment.phishing or (), ADVANCED_SPAM_PREVENTION)]
+    for shares, name in reversed(scores) if filter == ADVANCED_SPAM_PREVENTION else scores:
         ordered = sorted(shares, key=lambda share: -abs(share.value))
         reasons += [Reason(name, share.name, share.value, share.text) for share in ordered]
     return tuple(reasons)
@@ -165,7 +170,12 @@ def share_reasons(assessment: Assessment) -> tuple[Reason, ...]:
 
 def _thresholds(policy: Policy) -> dict[str, float | int]:
     web = policy.web_reputation
-    return {"spam": policy.content_scanning.target.threshold} | ({"web": web.target.level.threshold} if web.enabled else {})
+    phishing = policy.advanced_spam_prevention
+    return (
+        {"spam": policy.content_scanning.target.threshold}
+        | ({"phishing": phishing.target.threshold} if phishing.enabled else {})
+        | ({"web": web.target.level.threshold} if web.enabled else {})
+    )
 
 
 def _scores(assessment: Assessment, policy: Policy) -> dict[str, float | int | str | None]:
@@ -173,6 +183,6 @@ def _scores(assessment: Assessment, policy: Policy) -> dict[str, float | int | s
     ratings = [url.rating for each in assessment.urls if isinstance((url := rated(each, policy)).rating, int)]
     return {
         "spam": score_of(assessment.spam) if judged else "unchecked",
-        "phishing": "unchecked" if assessment.phishing is None else score_of(assessment.phishing),
+        "phishing": score_of(assessment.phishing) if judged and assessment.phishing is not None else "unchecked",
         "web": min(ratings) if ratings else None,
     }

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from mailward.auth import Authentication
 from mailward.policy import Policy
 from mailward.reputation.answer import ListAnswer, Outcome
+from mailward.scan.advanced_spam_prevention import ADVANCED_SPAM_PREVENTION
 from mailward.scan.assessment import Assessment
 from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.counterfactual import counterfactuals
 from mailward.scan.decide import CONTENT_SCANNING, score_of
 from mailward.scan.email_reputation import EMAIL_REPUTATION, action_of, charges
+from mailward.scan.impersonation import IMPERSONATION
+from mailward.scan.impersonation import action_of as action_taken
 from mailward.scan.new_spam_sources import NEW_SPAM_SOURCES
 from mailward.scan.verdict import Kind, Reason, Verdict
 from mailward.scan.web_reputation import WEB_REPUTATION, rated
@@ -35,6 +38,9 @@ class Explanation:
     score: float | None  # their sum; None where nothing could be judged
     threshold: float
     counterfactuals: tuple[str, ...]
+    phishing: tuple[Reason, ...] = ()  # the shares of the phishing score, the weightiest first
+    phishing_score: float | None = None  # their sum; None where nobody looked
+    phishing_threshold: float = 0.0
 
     def text(self) -> str:
         return "\n".join(_lines(self)) + "\n"
@@ -42,7 +48,7 @@ class Explanation:
 
 def explain(assessment: Assessment, verdict: Verdict, policy: Policy) -> Explanation:
     """Explain a verdict that `decide` gave for the assessment under the policy."""
-    score = verdict.scores.get("spam")
+    score, phishing = verdict.scores.get("spam"), verdict.scores.get("phishing")
     return Explanation(
         headline=_headline(verdict),
         facts=tuple(_facts(assessment, policy)),
@@ -51,6 +57,9 @@ def explain(assessment: Assessment, verdict: Verdict, policy: Policy) -> Explana
         score=score_of(assessment.spam) if isinstance(score, int | float) else None,
         threshold=policy.content_scanning.target.threshold,
         counterfactuals=counterfactuals(assessment, policy),
+        phishing=tuple(reason for reason in verdict.reasons if reason.filter == ADVANCED_SPAM_PREVENTION and reason.contribution),
+        phishing_score=float(phishing) if isinstance(phishing, int | float) else None,
+        phishing_threshold=policy.advanced_spam_prevention.target.threshold,
     )
 
 
@@ -68,6 +77,10 @@ def _facts(assessment: Assessment, policy: Policy) -> Iterator[tuple[str, str]]:
     yield "id", assessment.id
     yield "time", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(assessment.time))
     yield "from", ", ".join(assessment.header_from) or _UNKNOWN
+    if any(assessment.shown_from):
+        yield "shown as", ", ".join([repr(name)[1:-1] for name in assessment.shown_from if name])
+    if assessment.reply_to:
+        yield "answers to", ", ".join(assessment.reply_to)
     yield "envelope from", _UNKNOWN if assessment.mail_from is None else assessment.mail_from or "<> (a bounce)"
     yield "to", ", ".join(assessment.rcpt_to) or _UNKNOWN
     yield "subject", assessment.subject
@@ -137,6 +150,10 @@ def _settings(assessment: Assessment, verdict: Verdict, policy: Policy) -> Itera
     if verdict.filter == AUTHENTICATION:
         yield f"authentication.target.act_on is {policy.authentication.target.act_on}"
         yield f"authentication.action is {policy.authentication.action.action}"
+    yield from _phishing_settings(verdict, policy)
+    if verdict.filter == IMPERSONATION:
+        name, action = action_taken(assessment, policy)
+        yield f"{IMPERSONATION}.{name} is {action}"
     if verdict.filter == WEB_REPUTATION:
         target = policy.web_reputation.target
         yield f"Level {target.level.capitalize()} of Web Reputation acts on links rated below {target.level.threshold}"
@@ -157,6 +174,17 @@ def _settings(assessment: Assessment, verdict: Verdict, policy: Policy) -> Itera
         yield f"unscannable.action is {policy.unscannable.action}"
 
 
+def _phishing_settings(verdict: Verdict, policy: Policy) -> Iterator[str]:
+    settings, score = policy.advanced_spam_prevention, verdict.scores.get("phishing")
+    if not settings.enabled:
+        yield "Advanced Spam Prevention is switched off (advanced_spam_prevention.enabled)"
+    elif isinstance(score, int | float):
+        side, target = "reaches" if score >= settings.target.threshold else "stays below", settings.target
+        yield f"The phishing score {score:.2f} {side} the threshold {target.threshold:.1f} of level {target.level.capitalize()}"
+    if verdict.filter == ADVANCED_SPAM_PREVENTION:
+        yield f"advanced_spam_prevention.action is {settings.action.action}"
+
+
 def _lines(explanation: Explanation) -> Iterator[str]:
     yield explanation.headline
     yield ""
@@ -167,15 +195,24 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     yield "What decided"
     for note in explanation.notes:
         yield f"  {note}"
-    if explanation.score is not None:
-        yield ""
-        yield "What counted"
-        width = max([len(reason.name) for reason in explanation.contributions] + [len("score")])
-        for reason in explanation.contributions:
-            yield f"  {reason.contribution:+8.3f}  {reason.name:<{width}}  {reason.text}"
-        yield f"  {explanation.score:+8.3f}  {'score':<{width}}  the sum; spam from {explanation.threshold:.1f} on"
+    yield from _sum("What counted", "spam", explanation.contributions, explanation.score, explanation.threshold)
+    yield from _sum(
+        "What counted as phishing", "phishing", explanation.phishing, explanation.phishing_score, explanation.phishing_threshold
+    )
     if explanation.counterfactuals:
         yield ""
         yield "What would have changed it"
         for sentence in explanation.counterfactuals:
             yield f"  It {sentence}."
+
+
+def _sum(title: str, kind: str, shares: tuple[Reason, ...], score: float | None, threshold: float) -> Iterator[str]:
+    """The contributions of a score above their sum."""
+    if score is None:
+        return
+    yield ""
+    yield title
+    width = max([len(reason.name) for reason in shares] + [len("score")])
+    for reason in shares:
+        yield f"  {reason.contribution:+8.3f}  {reason.name:<{width}}  {reason.text}"
+    yield f"  {score:+8.3f}  {'score':<{width}}  the sum; {kind} from {threshold:.1f} on"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mailward.policy import Action, MessageAction, Policy
+from mailward.scan.advanced_spam_prevention import ADVANCED_SPAM_PREVENTION
 from mailward.scan.assessment import Assessment
 from mailward.scan.authentication import AUTHENTICATION
 from mailward.scan.email_reputation import EMAIL_REPUTATION, charges, refusal
+from mailward.scan.impersonation import IMPERSONATION
 from mailward.scan.new_spam_sources import NEW_SPAM_SOURCES
 from mailward.scan.verdict import Kind, Verdict
 from mailward.scan.web_reputation import WEB_REPUTATION
@@ -28,6 +30,8 @@ def reply(verdict: Verdict, policy: Policy, assessment: Assessment, lookup_url: 
 def action_table(verdict: Verdict, policy: Policy) -> MessageAction:
     """The texts of the filter that decided; those of Content Scanning where the filter has none."""
     tables = {
+        ADVANCED_SPAM_PREVENTION: policy.advanced_spam_prevention.action,
+        IMPERSONATION: policy.advanced_spam_prevention.impersonation.action,
         AUTHENTICATION: policy.authentication.action,
         WEB_REPUTATION: policy.web_reputation.action,
         NEW_SPAM_SOURCES: policy.new_spam_sources.action,

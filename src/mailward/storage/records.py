@@ -51,7 +51,7 @@ def to_row(record: Record) -> dict[str, Any]:
 
 
 def _pack(record: Record) -> bytes:
-    reasons, shares = record.verdict.reasons, share_reasons(record.assessment)
+    reasons, shares = record.verdict.reasons, share_reasons(record.assessment, record.verdict.filter)
     own = max(0, len(reasons) - len(shares))  # decide puts the shares last
     notes = reasons[:own] if reasons[own:] == shares else tuple([reason for reason in reasons if not reason.contribution])
     body = _Body(record.assessment, replace(record.verdict, reasons=notes), record.rcpt_outcomes, record.elapsed_ms)
@@ -65,5 +65,5 @@ def from_row(body: bytes, outcome: str) -> Record:
         kept = _decoder.decode(packed.decompress(body, MAX_BODY))
     except (zlib.error, msgspec.MsgspecError) as error:
         raise StorageError(f"A stored record is damaged ({error}). Check the disk; restore mailward.db from a backup.") from error
-    verdict = replace(kept.verdict, reasons=(*kept.verdict.reasons, *share_reasons(kept.assessment)))
+    verdict = replace(kept.verdict, reasons=(*kept.verdict.reasons, *share_reasons(kept.assessment, kept.verdict.filter)))
     return Record(kept.assessment, verdict, outcome, kept.rcpt_outcomes, kept.elapsed_ms)
