@@ -11,6 +11,7 @@ from mailward.reputation.answer import IpReputation, ListAnswer, Outcome, Standi
 from mailward.reputation.evidence import Evidence, EvidenceKind, parse
 from mailward.reputation.listing import Database
 from mailward.reputation.url.rating import Rating
+from mailward.scan import Contribution
 from mailward.scan.answers import Answers
 
 OWN = ListAnswer("std.rep.example", Database.STANDARD, Outcome.LISTED, ("127.0.0.2",), own=True)
@@ -226,3 +227,16 @@ def test_links_are_no_evidence_while_the_filter_is_off(make_gateway, envelope):
     gateway.rater = Rated(10)
     gateway.record(gateway.judge(LINK, envelope), "quarantined")
     assert learned(gateway) == []
+
+
+def test_phishing_speaks_against_its_sender_as_spam_does(make_gateway, envelope, raw):
+    """The higher of both scores counts, so that phishing that is no spam is no praise either."""
+
+    class Pretence:
+        def judge(self, evidence):
+            return (Contribution("brand:in-name", 8.5, "Claims to be a bank."),)
+
+    gateway = make_gateway(-3.0)
+    gateway.phishing = Pretence()
+    gateway.record(gateway.judge(raw, envelope), "quarantined")
+    assert learned(gateway) == [("spam", 1.0, "192.0.2.7")]
