@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py [--messages 2400] [--concurrency 1 8 16] [--rounds 2] [--write]
 
-Needs root, the shared folder (its peers' scripts and corpora), and the Debian packages rspamd, unbound and spamassassin; says what it leaves out. By HTTP
+Needs root, the shared folder (its peers' scripts and corpora), and the Debian packages rspamd, unbound and spamd; says what it leaves out. By HTTP
 (rspamd's protocol) and by milter, with local rules only, and with the DNS: then SPF, DKIM, DMARC, three lists of addresses and two of domains, answered by
 a name server of this machine that knows nothing but the test points of the lists. SpamAssassin is asked by spamc's protocol about the first 300.
 Each pair runs back to back, in turn first; rows are means of the rounds. `--write` puts table and picture into docs/performance.md.
@@ -45,6 +45,7 @@ ASKING = (
 )
 SPAMASSASSIN_MESSAGES = 300
 WARM = 100
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def main() -> None:
         state.chmod(0o755)
         index = _mix(state, wanted.messages)
         rows = [row for asking in (False, True) for row in _compared(state, index, wanted.concurrency, wanted.rounds, asking=asking)]
-        rows += _spamassassin(state, index)
+        rows += _spamassassin(state, index) if shutil.which("spamd", path=PATH) else []
     table = _table(rows)
     print(table)
     if wanted.write:
@@ -82,7 +83,7 @@ def main() -> None:
 
 
 def _missing() -> str:
-    programs = [name for name in ("rspamd", "unbound", "spamd") if shutil.which(name) is None and not Path(f"/usr/sbin/{name}").exists()]
+    programs = [name for name in ("rspamd", "unbound") if shutil.which(name, path=PATH) is None]
     wants = [f"the Debian packages of {' and '.join(programs)}"] if programs else []
     wants += ["root"] if os.geteuid() else []
     wants += [] if PEERS.is_dir() else ["../shared/peers"]

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 logging.disable(logging.WARNING)
@@ -71,13 +72,15 @@ class Client:
             self.writer.close()
 
 
-async def load(port: int, messages: int, concurrency: int, per_connection: int, body: bytes) -> tuple[float, list[float]]:
+async def load(
+    port: int, messages: int, concurrency: int, per_connection: int, body: bytes, kind: type[Any] = Client
+) -> tuple[float, list[float]]:
     """Send the messages; returns seconds and the latency of each in milliseconds."""
     left = iter(range(messages))
     times: list[float] = []
 
     async def client() -> None:
-        talk = Client(port, per_connection)
+        talk = kind(port, per_connection)
         for _ in left:
             started = time.perf_counter()
             await talk.deliver(body)

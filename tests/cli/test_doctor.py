@@ -17,7 +17,7 @@ def settings(tmp_path: Path, listen: int, next_hop: int) -> Path:
     file.write_text(
         f'[state]\nfolder = "state"\n[smtp]\nlisten = "127.0.0.1:{listen}"\nnext_hop = "127.0.0.1:{next_hop}"\n'
         f'[console]\nlisten = "127.0.0.1:{unused_port()}"\n[spamd]\nlisten = "127.0.0.1:{unused_port()}"\n'
-        f'[dns]\nlisten = "127.0.0.1:{unused_port()}"\n'
+        f'[milter]\nlisten = "127.0.0.1:{unused_port()}"\n[http]\nlisten = "127.0.0.1:{unused_port()}"\n[dns]\nlisten = "127.0.0.1:{unused_port()}"\n'
     )
     return file
 
@@ -45,6 +45,8 @@ def test_a_healthy_site_has_nothing_broken(mailward: Any, tmp_path: Path, sink: 
             "DNS lists",
             "databases",
             "own hops",
+            "milter",
+            "http",
             "spamd",
             "dns",
             "console",

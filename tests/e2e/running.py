@@ -116,6 +116,8 @@ class Served:
     policy: str = ""
     dns: dict[str, Any] = field(default_factory=lambda: {"listen": "", "servers": ["127.0.0.1:1"]})  # where nobody answers
     console: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
+    milter: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
+    http: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
     spamd: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
     reputation: dict[str, Any] = field(default_factory=dict)
     workers: int = 2
@@ -144,7 +146,7 @@ class Served:
         smtp = {"listen": f"127.0.0.1:{self.port}", "next_hop": hop, "hostname": "gw.example.test", "timeout": 20} | self.smtp
         state = {"folder": str(self.state or self.folder / "state")}
         tables = {"state": state, "smtp": smtp, "dns": self.dns, "console": self.console, "reputation": self.reputation}
-        tables |= {"spamd": self.spamd}
+        tables |= {"milter": self.milter, "http": self.http, "spamd": self.spamd}
         self.config.write_text(tomli_w.dumps({"workers": self.workers, **tables}))
 
     def save_policy(self, toml: str) -> None:

@@ -90,10 +90,10 @@ class Site:
         return [entry.id for entry in Vault(self.served.settings.quarantine_folder).list(State.HELD)]
 
 
-def documented(place: str, file: str, root: Path) -> str:
-    """The block of docs/postfix.md that begins with `# place: file`."""
-    found = re.search(rf"^```\w*\n# {place}: {re.escape(file)}\n(.*?)^```$", (root / "docs" / "postfix.md").read_text(), re.M | re.S)
-    assert found, f"docs/postfix.md has no {file} for {place}"
+def documented(place: str, file: str, root: Path, page: str = "postfix.md") -> str:
+    """The block of that page of docs/ that begins with `# place: file`."""
+    found = re.search(rf"^```\w*\n# {place}: {re.escape(file)}\n(.*?)^```$", (root / "docs" / page).read_text(), re.M | re.S)
+    assert found, f"docs/{page} has no {file} for {place}"
     return found[1]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailward.gateway.marking import mark, rounded
+from mailward.gateway.marking import changes, mark, rounded
 from mailward.policy import Action, Policy
 
 JUNK = Policy()
@@ -193,3 +193,46 @@ def test_bodies_are_never_touched(make_gateway, envelope, body, junk, newline, p
 def test_a_shown_score_never_crosses_the_threshold(score, threshold, shown):
     """A clean mail never shows a score that looks like spam."""
     assert rounded(score, threshold) == shown
+
+
+FIELD = st.sampled_from(
+    [
+        b"Received: from x\r\n\tby y\r\n",
+        b"X-Mailward-Verdict: clean\r\n",
+        b"x-mailward-verdict: spam\r\n\tindeed\r\n",
+        b"X-Spam-Flag: NO\r\n",
+        b"Subject: Lunch\r\n at noon\r\n",
+        b"subject: [Spam] again\r\n",
+        b"Authentication-Results: gw.example.com; dkim=pass\r\n",
+        b"Authentication-Results: other.example; dkim=pass\r\n",
+        b"DKIM-Signature: v=1\r\n",
+        b"To: b@example.org\r\n",
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@given(head=st.lists(FIELD, max_size=8), action=st.sampled_from([Action.PASS, Action.TAG, Action.JUNK]))
+def test_changes_by_a_mail_server_come_to_the_same(make_gateway, envelope, head, action):
+    """A mail server that carries out `changes`, one by one, has the header that `mark` writes."""
+    policy = Policy().changed("content_scanning.action.action", action)
+    gateway = make_gateway(9.31 if action is not Action.PASS else 1.0, policy=policy)
+    raw = b"".join(head) + b"\r\nAt noon?\r\n"
+    judgement = gateway.judge(raw, envelope)
+    found = changes(b"".join(head), judgement, policy, "gw.example.com")
+    fields = list(head)
+
+    def numbered(name, number):
+        return [at for at, field in enumerate(fields) if field.partition(b":")[0].lower() == name.lower()][number - 1]
+
+    for name, number in reversed(found.dropped):
+        del fields[numbered(name, number)]
+    if found.subject is not None:
+        value = found.subject.replace(b"\n", b"\r\n") + b"\r\n"
+        if found.has_subject:
+            at = numbered(b"Subject", 1)
+            fields[at] = fields[at].partition(b":")[0] + b":" + value
+        else:
+            fields.append(b"Subject:" + value)
+    ours = [name + b":" + value.replace(b"\n", b"\r\n") + b"\r\n" for name, value in found.added]
+    assert b"".join([*ours, *fields]) + b"\r\nAt noon?\r\n" == mark(raw, judgement, policy, "gw.example.com")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 WIDE = 130  # columns from which the subjects fit too
 HOST = "127.0.0.1"
-BESIDE = {"SMTP": 0, "spamd": 3, "DNS": 28, "console": 55}  # ports, counted from that of SMTP: 2525, 2528, 2553, 2580
+BESIDE = {"SMTP": 0, "milter": 1, "HTTP": 2, "spamd": 3, "DNS": 28, "console": 55}  # ports, counted from that of SMTP: 2525, 2526, 2527 ...
 START_SECONDS = 20.0  # a first start on a slow disk
 STORED_SECONDS = 10.0  # the records of the samples are written in the background
 STOP_SECONDS = 15.0
@@ -257,6 +257,7 @@ def running_gateway(state: Path, port: int, next_hop: int) -> Iterator[subproces
     config = state / "demo.toml"
     config.write_text(
         f'[state]\nfolder = "."\n\n[smtp]\nlisten = "{HOST}:{port}"\nnext_hop = "{HOST}:{next_hop}"\nhostname = "gateway.example.org"\n\n'
+        f'[milter]\nlisten = "{HOST}:{port + BESIDE["milter"]}"\n\n[http]\nlisten = "{HOST}:{port + BESIDE["HTTP"]}"\n\n'
         f'[spamd]\nlisten = "{HOST}:{port + BESIDE["spamd"]}"\n\n'
         f'[dns]\nlisten = "{HOST}:{port + BESIDE["DNS"]}"\n\n[console]\nlisten = "{HOST}:{port + BESIDE["console"]}"\n'
     )

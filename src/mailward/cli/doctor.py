@@ -74,6 +74,8 @@ def _examine(config: Path | None, state: Path | None) -> Iterator[Symptom]:
         ("DNS lists", _dns_lists),
         ("databases", _databases),
         ("own hops", _own_hops),
+        ("milter", _milter),
+        ("http", _http),
         ("spamd", _spamd),
         ("dns", _dns),
         ("console", _console),
@@ -256,6 +258,61 @@ def _own_hops(settings: Settings) -> Iterator[Symptom]:
         yield Symptom(Grade.WARNING, "own hops", text, f'If so, add "{each.address}" to organisation.gateway_networks in the policy.')
     if not found:
         yield Symptom(Grade.OK, "own hops", "no other server looks like one of yours")
+
+
+def _milter(settings: Settings) -> Iterator[Symptom]:
+    from mailward.gateway.settings import UNIX
+    from mailward.servers.milter.protocol import VERSION, Actions, Code, Problem, Reader, Steps, negotiated
+
+    def answer(host: str, port: int) -> str:
+        reader = Reader()
+        try:
+            with _connected(host, port) as connection:
+                connection.settimeout(CONNECT_SECONDS)
+                connection.sendall(negotiated(VERSION, Actions(0), Steps(0), {}))  # an offer has the form of its answer
+                while (heard := reader.next()) is None and (octets := connection.recv(4096)):
+                    reader.feed(octets)
+        except (OSError, Problem):
+            return ""
+        return "answers" if heard is not None and heard[0] == Code.NEGOTIATE else ""
+
+    place = settings.milter.listen
+    if not place.startswith(UNIX):
+        yield from _service("milter", place, answer)
+    elif heard := answer(place.removeprefix(UNIX), 0):
+        yield Symptom(Grade.OK, "milter", f"{place} {heard}")
+    else:
+        yield Symptom(Grade.OK, "milter", f"{place} is free for `mailward serve`")
+
+
+def _connected(host: str, port: int) -> socket.socket:
+    """A connection to that port, or to the socket file `host` where the port is 0. Raises OSError."""
+    if port:
+        return socket.create_connection((host, port), CONNECT_SECONDS)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(CONNECT_SECONDS)
+        connection.connect(host)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _http(settings: Settings) -> Iterator[Symptom]:
+    def answer(host: str, port: int) -> str:
+        import http.client
+
+        connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+        try:
+            connection.request("GET", "/ping")
+            return "answers" if connection.getresponse().read(100) == b"pong\r\n" else ""
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            connection.close()
+
+    yield from _service("http", settings.http.listen, answer)
 
 
 def _spamd(settings: Settings) -> Iterator[Symptom]:

@@ -26,7 +26,7 @@ SPAM_FROM = 8.0  # 0.02 % of wanted mail scores so high (docs/performance.md, al
 DOUBTFUL_FROM, DOUBTFUL_WEIGHT = 5.0, 0.5  # 0.63 % of it
 HAM_BELOW = 2.0  # half of the strictest threshold; what lies between speaks for nothing
 FINAL = frozenset(
-    {"delivered", "quarantined", "rejected", "disconnected", "deleted", "next_hop_refused"}
+    {"delivered", "quarantined", "held_by_mail_server", "rejected", "disconnected", "deleted", "next_hop_refused"}
 )  # anything else comes again, or may be asked about again
 _REFUSED = frozenset({"rejected", "disconnected", "refused"})  # a deferred message comes again
 

@@ -15,6 +15,7 @@ from mailward.auth import Authentication, Outcome
 from mailward.content.local import LocalModel
 from mailward.gateway import evidence
 from mailward.gateway.authentication import Authenticator
+from mailward.gateway.counters import Counters
 from mailward.gateway.databases import url_rater
 from mailward.gateway.domains import asked_about
 from mailward.gateway.examiners import Examiners
@@ -98,6 +99,7 @@ class Gateway:
         self.journal = Journal(settings.storage_url)
         self.spool = evidence.Spool(settings.reputation_folder)
         self.links = Links(settings.urls_folder, settings.urls.learn)
+        self.counters = Counters()
         self._looked = 0.0
         self._local_written = 0
         self._take(policy)
@@ -299,12 +301,18 @@ class Gateway:
     def record(self, judgement: Judgement, outcome: str, rcpt_outcomes: dict[str, str] | None = None) -> None:
         """Remember what became of a message, and learn of its sender. Returns at once; both are written in the background."""
         self.keep(judgement, outcome, rcpt_outcomes)
+        self._count(judgement)
         self.links.seen(judgement.assessment, judgement.verdict)
         if self.foreign(judgement.assessment.sender_ip.address):
             for piece in evidence.of_message(judgement.assessment, judgement.verdict, self.policy, outcome):
                 self.spool.add(piece)
             if links := evidence.accused_links(judgement.assessment, self.policy, outcome):
                 self.links.accuse(links, judgement.assessment.time, judgement.assessment.sender_ip.address or "")
+
+    def _count(self, judgement: Judgement) -> None:
+        facts, verdict = judgement.assessment, judgement.verdict
+        if not facts.connection_only:
+            self.counters.judged(facts.way_in, verdict.kind, verdict.action, judgement.elapsed_ms)
 
     def keep(self, judgement: Judgement, outcome: str, rcpt_outcomes: dict[str, str] | None = None) -> None:
         """Remember only: a record with a known id takes the place of the earlier one."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 import socket
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from email.header import Header
 from functools import cache
 
@@ -32,15 +34,68 @@ _COMMENT = re.compile(rb"\([^()]*\)")
 
 def mark(raw: bytes, judgement: Judgement, policy: Policy, hostname: str = "") -> bytes:
     """Return the message as it is handed on. `hostname` names us in Authentication-Results where the policy does not."""
-    own_id = policy.organisation.authserv_id or hostname or machine_name()
+    own_id = _own_id(policy, hostname)
     envelope_line, head, body = _split(raw)
     newline = "\n" if _bare_newlines(head or body) else "\r\n"
-    believed = policy.organisation.trusted_authserv_ids if judgement.assessment.auth.here else ("*",)
+    believed = _believed(judgement, policy)
     fields = [field for field in _fields(head) if not _forged(field, own_id, believed)]
     if judgement.verdict.action is Action.TAG:
         fields = _tagged(fields, action_table(judgement.verdict, policy).tag_text, newline)
     ours = newline.join(_headers(judgement, policy, own_id, newline)) + newline
     return b"".join([envelope_line, ours.encode("ascii"), *fields, body])
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `mark` does to a header, for a mail server that changes it itself. Values are as behind the colon, lines end in LF.
+
+    `added` goes on top in this order. A field is named by its name and by which of that name it is, from 1, before anything is changed.
+    """
+
+    added: tuple[tuple[bytes, bytes], ...]
+    dropped: tuple[tuple[bytes, int], ...]
+    subject: bytes | None = None  # the new value of the first Subject field; of one at the end, if there is none
+    has_subject: bool = True
+
+
+def changes(head: bytes, judgement: Judgement, policy: Policy, hostname: str = "") -> Changes:
+    """The same as `mark`, as changes of the header fields in `head`, each with its line end."""
+    own_id, believed = _own_id(policy, hostname), _believed(judgement, policy)
+    numbers: Counter[bytes] = Counter()
+    dropped, kept = [], []
+    for field in _fields(head):
+        name = field.partition(b":")[0]
+        numbers[name.lower()] += 1
+        if _forged(field, own_id, believed):
+            dropped.append((name, numbers[name.lower()]))
+        else:
+            kept.append(field)
+    added = tuple([_halves(line.encode("ascii")) for line in _headers(judgement, policy, own_id, "\n")])
+    if judgement.verdict.action is not Action.TAG:
+        return Changes(added, tuple(dropped))
+    tagged = _tagged(kept, action_table(judgement.verdict, policy).tag_text, "\r\n")
+    new = next((_halves(field)[1] for field, old in zip(tagged, [*kept, b""], strict=False) if field != old), None)
+    return Changes(added, tuple(dropped), new and new.rstrip(b"\r\n").replace(b"\r\n", b"\n"), len(tagged) == len(kept))
+
+
+def head_of(raw: bytes) -> bytes:
+    """The header fields of a message, for `changes`."""
+    start = raw.find(b"\n") + 1 if raw.startswith((b"From ", b">From ")) else 0
+    blank = _BLANK.search(raw, start)
+    return raw[start : blank.start() if blank else len(raw)]
+
+
+def _halves(field: bytes) -> tuple[bytes, bytes]:
+    name, _, value = field.partition(b":")
+    return name, value
+
+
+def _own_id(policy: Policy, hostname: str) -> str:
+    return policy.organisation.authserv_id or hostname or machine_name()
+
+
+def _believed(judgement: Judgement, policy: Policy) -> Sequence[str]:
+    return policy.organisation.trusted_authserv_ids if judgement.assessment.auth.here else ("*",)
 
 
 @cache

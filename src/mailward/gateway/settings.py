@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,21 @@ def _place(text: str) -> str:
 
 
 Place = Annotated[str, AfterValidator(_place)]
+
+UNIX = "unix:"
+_SOCKET_FILE_CHARS = 100  # the system takes 107 octets
+
+
+def _place_or_file(text: str) -> str:
+    if not text.startswith(UNIX):
+        return _place(text)
+    path = text.removeprefix(UNIX)
+    if not path.startswith("/") or len(path.encode()) > _SOCKET_FILE_CHARS or not path.isprintable():
+        raise ValueError(f"{text!r} is not unix:/full/path of at most {_SOCKET_FILE_CHARS} characters")
+    return text
+
+
+PlaceOrFile = Annotated[str, AfterValidator(_place_or_file)]
 
 
 ZoneName = Annotated[str, AfterValidator(read_zone)]
@@ -199,6 +215,50 @@ class Spamd(_BesideServer):
 
     listen: Place = Field(default="127.0.0.1:2528", description='Where spamc and its like connect, host:port. "" switches this way in off.')
     allow_tell: bool = Field(default=False, description="Whether clients may teach this site's own model (TELL, `spamc -L`).")
+
+
+class MilterQuarantine(StrEnum):
+    """Who holds back a message that came by milter."""
+
+    OURS = "ours"
+    MAIL_SERVER = "mail-server"
+
+
+class Milter(_BesideServer):
+    """The milter protocol, for Postfix and Sendmail."""
+
+    listen: PlaceOrFile = Field(
+        default="127.0.0.1:2526",
+        description='Where the mail server connects, host:port or unix:/full/path (for the owner and the group of its folder). "" switches '
+        "this way in off.",
+    )
+    timeout: int = Field(
+        default=3600,
+        ge=5,
+        le=86_400,
+        description="Seconds a mail server may stay silent; it waits for its own clients meanwhile, so more than it gives them.",
+    )
+    quarantine: MilterQuarantine = Field(
+        default=MilterQuarantine.OURS,
+        strict=False,
+        description='Who holds quarantined mail: "ours", our quarantine, or "mail-server", its own (Postfix: the hold queue).',
+    )
+
+
+class Http(_BesideServer):
+    """rspamd's protocol over HTTP, for rspamc, Haraka and whatever asks rspamd."""
+
+    listen: Place = Field(
+        default="127.0.0.1:2527", description='Where rspamc and its like connect, host:port. "" switches this way in off.'
+    )
+    password: str = Field(
+        default="",
+        max_length=200,
+        pattern=r"^[!-~]*$",
+        repr=False,
+        description='A secret that every request has to bring (Password header, `rspamc -P`), besides /ping. "" asks for none.',
+    )
+    allow_learn: bool = Field(default=False, description="Whether clients may teach this site's own model (`rspamc learn_spam`).")
 
 
 class Dns(_Table):
@@ -402,6 +462,8 @@ class Settings(_Table):
     state: State = Field(default_factory=State)
     storage: Storage = Field(default_factory=Storage)
     smtp: Smtp = Field(default_factory=Smtp)
+    milter: Milter = Field(default_factory=Milter)
+    http: Http = Field(default_factory=Http)
     spamd: Spamd = Field(default_factory=Spamd)
     dns: Dns = Field(default_factory=Dns)
     console: Console = Field(default_factory=Console)

@@ -46,6 +46,13 @@ def figures(verdict: Verdict, action: Action) -> Figures:
     return Figures(caught, max(number, threshold) if caught else min(number, threshold - STEP), threshold)
 
 
+def filed(judgement: Judgement, action: Action) -> Judgement:
+    """The judgement for a caller that files the message by our header fields: whatever was caught has those that junk mail has."""
+    if action in (Action.PASS, Action.TAG):
+        return judgement
+    return replace(judgement, verdict=replace(judgement.verdict, action=Action.JUNK))
+
+
 def symbol(name: str) -> str:
     """The name of a reason as symbols are written: "trace:helo-address" is TRACE_HELO_ADDRESS."""
     return _OTHER.sub("_", name.upper()).strip("_")[:64] or "REASON"
@@ -99,13 +106,13 @@ async def examined(service: Service, raw: bytes, envelope: Envelope, *, named: b
     outcome = "deferred" if action is Action.DEFER else "advised" if named else "examined"
     try:
         service.gateway.record(judgement, outcome)
-        _log(service, judgement, envelope, action, outcome, (time.perf_counter() - started) * 1000, more)
+        log_message(service, judgement, envelope, action, outcome, (time.perf_counter() - started) * 1000, more)
     except Exception as error:  # the caller has to hear the verdict all the same
         service.log.exception("record_failed", id=judgement.assessment.id, error=str(error))
     return judgement, action
 
 
-def _log(
+def log_message(
     service: Service, judgement: Judgement, said: Envelope, action: Action, outcome: str, milliseconds: float, more: Mapping[str, object]
 ) -> None:
     """One wide event per message, with the names `delivery` uses."""
@@ -130,7 +137,7 @@ def _log(
         scores=verdict.scores,
         reason=main_reason(verdict),
         outcome=outcome,
-        milliseconds=round(milliseconds, 2),
-        judged_ms=round(judgement.elapsed_ms, 2),
+        total_ms=round(milliseconds, 1),
+        judge_ms=round(judgement.elapsed_ms, 2),
         **more,
     )

@@ -25,23 +25,32 @@ class Sockets:
     """Everything bound, by way in. The supervisor binds, the children serve."""
 
     smtp: tuple[socket.socket, ...] = ()
+    milter: tuple[socket.socket, ...] = ()
+    http: tuple[socket.socket, ...] = ()
     spamd: tuple[socket.socket, ...] = ()
     dns: tuple[socket.socket, ...] = ()
     console: tuple[socket.socket, ...] = ()
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
-        return (*self.smtp, *self.spamd, *self.dns, *self.console)
+        return (*self.smtp, *self.milter, *self.http, *self.spamd, *self.dns, *self.console)
 
     @property
     def ways_in(self) -> WaysIn:
         """What workers serve."""
-        return WaysIn(self.smtp, self.spamd)
+        return WaysIn(self.smtp, self.milter, self.http, self.spamd)
 
     @property
     def places(self) -> str:
         """Where we listen, in words."""
-        ways = (("SMTP", self.smtp), ("spamd", self.spamd), ("DNS", self.dns), ("console", self.console))
+        ways = (
+            ("SMTP", self.smtp),
+            ("milter", self.milter),
+            ("HTTP", self.http),
+            ("spamd", self.spamd),
+            ("DNS", self.dns),
+            ("console", self.console),
+        )
         return ", ".join(f"{name} on {' and '.join(dict.fromkeys(map(listening.name, bound)))}" for name, bound in ways if bound)
 
 
@@ -70,6 +79,8 @@ def _ways(settings: Settings) -> dict[str, tuple[str, Callable[[], list[socket.s
     """Where each way in listens, and how it is bound. The names are those of `Sockets`."""
     return {
         "smtp": (settings.smtp.listen, lambda: listening.bind(settings.smtp.listen)),
+        "milter": (settings.milter.listen, lambda: listening.bind(settings.milter.listen)),
+        "http": (settings.http.listen, lambda: listening.bind(settings.http.listen)),
         "spamd": (settings.spamd.listen, lambda: listening.bind(settings.spamd.listen)),
         "dns": (settings.dns.listen, lambda: dns.bind(settings)),
         "console": (settings.console.listen, lambda: listening.bind(settings.console.listen)),
@@ -78,7 +89,7 @@ def _ways(settings: Settings) -> dict[str, tuple[str, Callable[[], list[socket.s
 
 def workers(settings: Settings) -> list[int]:
     """The slots of workers, which serve every way in: one for each core unless the settings say how many."""
-    if not (settings.smtp.listen or settings.spamd.listen):
+    if not any(way.listen for way in (settings.smtp, settings.milter, settings.http, settings.spamd)):
         return []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return list(range(settings.workers or cores or 1))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import time
 from functools import cache
+from pathlib import Path
 
-from mailward.gateway.settings import host_and_port
+from mailward.gateway.settings import UNIX, host_and_port
 
 BACKLOG = 512  # connections that wait while all workers are busy; they survive the death of a worker
 _FIRST_HANDED = 3  # SD_LISTEN_FDS_START
@@ -32,7 +34,9 @@ def handed_over() -> tuple[socket.socket, ...]:
 
 
 def bind(place: str) -> list[socket.socket]:
-    """Listen on every address of `host:port`, on a socket that was handed over where there is one. Raises `CannotListen`."""
+    """Listen on every address of `host:port`, or on `unix:/path`; on a socket that was handed over where there is one. Raises `CannotListen`."""
+    if place.startswith(UNIX):
+        return [_bind_file(Path(place.removeprefix(UNIX)))]
     host, port = host_and_port(place)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -61,7 +65,41 @@ def _bind(family: int, address: tuple[object, ...], place: str) -> socket.socket
             return listening
 
 
+def _bind_file(path: Path) -> socket.socket:
+    """Listen on a socket file, for its owner and the group of its folder. One that nobody listens on any more is replaced."""
+    for handed in handed_over():
+        if handed.family == socket.AF_UNIX and handed.getsockname() == str(path):
+            return handed.dup()
+    until = time.monotonic() + BIND_SECONDS
+    while _is_served(path):
+        if time.monotonic() > until:
+            raise CannotListen(f"{UNIX}{path}: {os.strerror(errno.EADDRINUSE)}")
+        time.sleep(0.05)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            path.unlink()
+        listening.bind(str(path))
+        with contextlib.suppress(PermissionError):
+            os.chown(path, -1, path.parent.stat().st_gid)
+        path.chmod(0o660)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise CannotListen(f"{UNIX}{path}: {error.strerror}") from error
+    return listening
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+        probe.connect(str(path))
+        return True
+    return False
+
+
 def name(listening: socket.socket) -> str:
-    """The address as `host:port`."""
+    """The address as `host:port`, or `unix:/path`."""
+    if listening.family == socket.AF_UNIX:
+        return f"{UNIX}{listening.getsockname()}"
     host, port = listening.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

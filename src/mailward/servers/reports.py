@@ -15,7 +15,7 @@ from mailward import storage
 from mailward.gateway import Gateway
 from mailward.learning import feedback
 from mailward.message import Envelope, parse
-from mailward.storage import Storage
+from mailward.storage import Storage, StorageError
 
 PUBLISH_SECONDS = 1.0  # reports that come within this time are made to count together: that replays all reports there are
 LOCK = "reports.lock"
@@ -42,6 +42,13 @@ class Reports:
         """Undo the newest report of that message that counts. False where there is none. Raises StorageError."""
         return await self._beside(self._take_back, raw)
 
+    async def count(self) -> int:
+        """How many reports count, 0 where nobody can tell."""
+        try:
+            return await self._beside(self._count)
+        except StorageError:
+            return 0
+
     async def _beside(self, work: Callable[..., Result], *given: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
 
@@ -65,6 +72,10 @@ class Reports:
         with self._opened() as store, self._locked():
             found = [report.id for report in store.reports() if report.message_id == message_id] if message_id else []
             return bool(found) and feedback.undo(store, self._gateway, found[-1])
+
+    def _count(self) -> int:
+        with self._opened() as store:
+            return sum(1 for _ in store.reports())
 
     def _publish(self) -> None:
         try:

@@ -273,6 +273,7 @@ class Supervisor:
             settings = self._reread() if self._reread else self._settings
             tls_context(settings)
             gateway = Gateway.open(settings)
+            gateway.counters = self._gateway.counters  # go on counting
             sockets = children.bind(settings, (self._settings, self._sockets))
         except Exception as error:  # whatever is wrong with the new, the old goes on serving
             self._log.error("reload_failed", reason=str(error), error=type(error).__name__)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import structlog
 
 from mailward.gateway import Gateway, Settings
+from mailward.servers.http import HttpServer
+from mailward.servers.milter import MilterServer
 from mailward.servers.reports import Reports
 from mailward.servers.smtp import Service, SmtpServer
 from mailward.servers.spamd import SpamdServer
@@ -28,6 +30,8 @@ class WaysIn:
     """The sockets of everything that brings messages."""
 
     smtp: tuple[socket.socket, ...] = ()
+    milter: tuple[socket.socket, ...] = ()
+    http: tuple[socket.socket, ...] = ()
     spamd: tuple[socket.socket, ...] = ()
 
 
@@ -54,7 +58,12 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: WaysIn, ready: C
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     service = Service(settings, gateway)
     reports = Reports(gateway)
-    servers = (SmtpServer(service, list(sockets.smtp)), SpamdServer(service, settings.spamd, reports, list(sockets.spamd)))
+    servers = (
+        SmtpServer(service, list(sockets.smtp)),
+        MilterServer(service, settings.milter, list(sockets.milter)),
+        HttpServer(service, settings.http, reports, list(sockets.http)),
+        SpamdServer(service, settings.spamd, reports, list(sockets.spamd)),
+    )
     for server in servers:
         server.start()
     ready()

@@ -39,8 +39,11 @@ class Refusal:
 class Admission:
     """The clients of one connection, one after the other."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, way_in: str = "smtp", *, refusable: bool | None = None) -> None:
+        """`refusable`: whether a refusal reaches the client itself; None means as the SMTP way in is set."""
         self._service = service
+        self._way_in = way_in
+        self._refusable = service.settings.before_queue if refusable is None else refusable
         self._asked: tuple[str | None, str | None] | None = None
         self.reputation: IpReputation | None = None  # of the client, where it was asked for
         self.refusal: Refusal | None = None
@@ -63,7 +66,7 @@ class Admission:
         self.reputation = await gateway.ask(client.address)
         if self.reputation is None:
             return None
-        judgement = gateway.judge_client(_envelope(client), self.reputation)
+        judgement = gateway.judge_client(self._envelope(client), self.reputation)
         verdict = judgement.verdict
         words = words_of_refusal(verdict, gateway.policy, judgement.assessment, self._service.lookup_url)
         if words is not None:
@@ -72,8 +75,7 @@ class Admission:
         return self.refusal
 
     def _applies(self, client: Client) -> bool:
-        service = self._service
-        wanted = service.gateway.policy.email_reputation.enabled and service.settings.before_queue
+        wanted = self._service.gateway.policy.email_reputation.enabled and self._refusable
         return wanted and self._foreign(client)
 
     def _foreign(self, client: Client) -> bool:
@@ -96,12 +98,15 @@ class Admission:
         if self.refusal is None:
             return
         facts = self.refusal.judgement.assessment
-        shown = _envelope(client)
+        shown = self._envelope(client)
         facts = replace(facts, helo=shown.helo or "", mail_from=mail_from, rcpt_to=tuple(fates))
         self._service.refused(client, replace(self.refusal.judgement, assessment=facts), self.refusal.reply, fates, tls=tls)
 
-
-def _envelope(client: Client) -> Envelope:
-    return Envelope(
-        client_ip=client.address, client_name=client.name, helo=client.helo, authenticated=client.login is not None, way_in="smtp"
-    )
+    def _envelope(self, client: Client) -> Envelope:
+        return Envelope(
+            client_ip=client.address,
+            client_name=client.name,
+            helo=client.helo,
+            authenticated=client.login is not None,
+            way_in=self._way_in,
+        )

@@ -99,11 +99,11 @@ async def _act(action: Action, mail: Mail, judgement: Judgement, hop: NextHop, s
         case Action.QUARANTINE:
             return await _hold(mail, judgement, service)
         case Action.DEFER:
-            return Done(_refusal(judgement, service), "deferred")
+            return Done(refusal(judgement, service), "deferred")
         case Action.REJECT:
-            return Done(_refusal(judgement, service), "rejected")
+            return Done(refusal(judgement, service), "rejected")
         case Action.DISCONNECT:
-            return Done(_refusal(judgement, service, close=True), "disconnected")
+            return Done(refusal(judgement, service, close=True), "disconnected")
         case Action.DELETE:
             return Done(reply(f"250 2.0.0 Ok [{judgement.assessment.id}]"), "deleted")
 
@@ -134,7 +134,7 @@ async def _hold(mail: Mail, judgement: Judgement, service: Service) -> Done:
     return Done(reply(f"250 2.0.0 Ok: held in quarantine as {judgement.assessment.id}"), "quarantined")
 
 
-def _refusal(judgement: Judgement, service: Service, *, close: bool = False) -> Reply:
+def refusal(judgement: Judgement, service: Service, *, close: bool = False) -> Reply:
     """The policy's words, and the id by which an administrator finds the message. The reasons are not for spammers to read."""
     said = words_of_refusal(judgement.verdict, service.gateway.policy, judgement.assessment, service.lookup_url)
     code, text = said or (550, "5.7.1 Refused by policy")

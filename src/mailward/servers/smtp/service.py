@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -83,11 +84,18 @@ class Service:
         answers = await self.gateway.answers(arrived, known)
         return await self._beside(self.gateway.conclude, arrived, answers) if long else self.gateway.conclude(arrived, answers)
 
+    async def judge_part(self, head: bytes, size: int, why: str, envelope: Envelope, known: IpReputation | None = None) -> Judgement:
+        """Judge a message of which only the header is looked at: it is unscannable, and `why` says why. `size`: of the whole message."""
+        arrived = self.gateway.read(head, envelope)
+        arrived = replace(arrived, error=why, message=replace(arrived.message, size=size))
+        return self.gateway.conclude(arrived, await self.gateway.answers(arrived, known))
+
     async def _beside(self, work: Callable[..., Result], *given: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._judging, work, *given)
 
     def refused(self, client: Client, judgement: Judgement, said: Reply, fates: dict[str, str], *, tls: bool) -> None:
         """Remember a client that was not let in, with one wide event; its repeats within a minute share a record."""
+        self.gateway.counters.refused()
         id, times = self._refusals.add(client_group(client.address), judgement, fates)
         if not self._sweeping:
             self._sweeping = True
@@ -96,6 +104,7 @@ class Service:
         self.log.info(
             "refused",
             id=id,
+            way_in=facts.way_in,
             times=times,
             client=client.address,
             helo=client.helo,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mailward.gateway import Judgement
 from mailward.gateway.marking import mark, rounded
 from mailward.policy import Action, Policy
 from mailward.scan.verdict import Reason, Verdict, evidence
 from mailward.scan.wording import KINDS
-from mailward.servers.caller import Figures, figures, symbol
+from mailward.servers.caller import Figures, figures, filed, symbol
 from mailward.servers.rspamd_words import REJECT_FACTOR, action_name
 from mailward.servers.smtp.replies import printable
 from mailward.servers.spamd import limits
@@ -55,10 +54,8 @@ def _body(method: Method, raw: bytes, judgement: Judgement, action: Action, poli
 
 
 def marked(raw: bytes, judgement: Judgement, action: Action, policy: Policy, hostname: str) -> bytes:
-    """The message with our headers. The caller files it by them, so whatever was caught has those that junk mail has."""
-    if action not in (Action.PASS, Action.TAG):
-        judgement = replace(judgement, verdict=replace(judgement.verdict, action=Action.JUNK))
-    return mark(raw, judgement, policy, hostname)
+    """The message with our headers."""
+    return mark(raw, filed(judgement, action), policy, hostname)
 
 
 def _head(message: bytes) -> bytes:
