@@ -19,6 +19,7 @@ from mailward.gateway.hops import resolve_forever, suggested_hops
 from mailward.gateway.probes import probe_forever
 from mailward.policy import Policy
 from mailward.policy.dnsbl import ListEntry
+from mailward.reputation.acquaintance.keeper import erase
 from mailward.reputation.ip.keeper import Busy, Keeper
 from mailward.reputation.ip.standard import StandardDatabase
 from mailward.servers import listening
@@ -49,6 +50,7 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.sock
         "keeper": partial(keep, settings, policy),
         "lists": partial(databases.refresh_lists, settings),
         "urls": partial(keep_urls, settings),
+        "acquaintance": partial(keep_acquaintance, settings),
         "feeds": partial(databases.refresh_feeds, settings),
         "probes": partial(probe_forever, settings, partial(_foreign_lists, policy)),
         "hops": partial(resolve_forever, settings, lambda: policy.organisation.mx_domains),
@@ -130,6 +132,26 @@ async def keep_urls(settings: Settings, stop: asyncio.Event) -> None:
         with keeper:
             while not stop.is_set():
                 await asyncio.to_thread(database.publish_if_due, time.time())
+                if not await asyncio.to_thread(keeper.catch_up):
+                    await pause(stop, IDLE_SECONDS)
+            keeper.save(time.time())
+
+
+async def keep_acquaintance(settings: Settings, stop: asyncio.Event) -> None:
+    """The same for who writes with whom. Where that is switched off, what was kept is deleted."""
+    if not settings.state.acquaintance:
+        if await asyncio.to_thread(erase, settings.acquaintance_folder, settings.snapshots_folder):
+            log.info("acquaintance_erased", because="[state] acquaintance is false")
+        await stop.wait()
+        return
+    while not stop.is_set():
+        try:
+            keeper = databases.acquaintance_keeper(settings)
+        except Busy:
+            await pause(stop, IDLE_SECONDS)
+            continue
+        with keeper:
+            while not stop.is_set():
                 if not await asyncio.to_thread(keeper.catch_up):
                     await pause(stop, IDLE_SECONDS)
             keeper.save(time.time())

@@ -70,7 +70,7 @@ class Book:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Everything, for saving."""
-        found = {}
+        found: dict[str, npt.NDArray[Any]] = {}
         for name, rows in self._parts().items():
             rows.rebuild()
             found |= {f"{name}_{column}": values for column, values in rows.arrays().items()}

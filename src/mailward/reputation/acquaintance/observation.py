@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 
 from mailward.reputation import spool
-from mailward.reputation.url.place import Keying
 
 SPOOL, OLD_SPOOL = "seen.log", "seen.old"
 ADDRESS, DOMAIN, MESSAGE, NAME = "a:", "d:", "m:", "n:"  # how the texts that are digested begin
@@ -43,10 +42,3 @@ def parse(line: str) -> Observation | None:
         return None
     keys = (*piece.wrote, *piece.written_to, *piece.messages, *piece.names)
     return piece if piece.time >= 0 and all(0 <= key < 1 << 64 for key in keys) else None
-
-
-def address_keys(keying: Keying, addresses: Iterable[str], domain_of: dict[str, str]) -> Keys:
-    """The keys of addresses, and of the domains that `domain_of` gives for them."""
-    found = dict.fromkeys(keying.key(ADDRESS + address) for address in addresses)
-    found |= dict.fromkeys(keying.key(DOMAIN + domain) for domain in domain_of.values() if domain)
-    return tuple(found)
