@@ -32,7 +32,7 @@ OBSERVED_DAYS = 14  # of mail in a direction before anything that was never seen
 QUIET_DAYS = 7  # without outgoing mail: perhaps it takes another way now
 MAX_FROM = 10  # visible From addresses looked at; real mail has one
 MAX_RECIPIENTS = 100  # of one message of ours that are learned: more is a newsletter
-MAX_FIELD = 8192  # characters of References
+MAX_FIELD = 4096  # characters of References, of its beginning and of its end
 FIRST_IDS, LAST_IDS = 4, 16  # Message-IDs looked up of a conversation
 DELIVERED = frozenset({"delivered", "advised"})  # "advised": the server that asked was told to deliver it
 
@@ -158,7 +158,8 @@ def thread_ids(message: Message) -> list[str]:
     found: list[str] = []
     for header in message.headers:
         if header.key in ("in-reply-to", "references"):
-            found += _ID.findall(header.raw[:MAX_FIELD])
+            text = header.raw if len(header.raw) <= 2 * MAX_FIELD else f"{header.raw[:MAX_FIELD]} {header.raw[-MAX_FIELD:]}"
+            found += _ID.findall(text)
     found = list(dict.fromkeys(found))
     return found if len(found) <= FIRST_IDS + LAST_IDS else found[:FIRST_IDS] + found[-LAST_IDS:]
 
