@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.https import authority as authority
+from tests.https import site as site
 
 ROOT = Path(__file__).resolve().parent.parent
 

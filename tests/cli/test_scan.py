@@ -63,10 +63,11 @@ def test_json_has_every_documented_key_and_its_contributions_sum_to_the_score(ma
     assert len(found) == len(HAM) + len(SPAM)
     for one in found:
         assert list(one)[: len(KEYS)] == KEYS
-        shares = [reason["contribution"] for reason in one["reasons"] if reason["filter"] == "content_scanning"]
-        assert math.fsum(shares) == pytest.approx(one["scores"]["spam"], abs=1e-6)
+        for filter, name in (("content_scanning", "spam"), ("advanced_spam_prevention", "phishing")):
+            shares = [reason["contribution"] for reason in one["reasons"] if reason["filter"] == filter]
+            assert math.fsum(shares) == pytest.approx(one["scores"][name], abs=1e-6)
+        assert one["thresholds"] == {"spam": 8.0, "phishing": 5.0, "web": 66}
         assert set(one["auth"]) == {"spf", "dkim", "dmarc", "arc"}
-        assert one["scores"]["phishing"] == "unchecked"
         assert one["policy"].startswith("sha256:")
 
 

@@ -120,6 +120,7 @@ class Served:
     http: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
     spamd: dict[str, Any] = field(default_factory=lambda: {"listen": ""})
     reputation: dict[str, Any] = field(default_factory=dict)
+    urls: dict[str, Any] = field(default_factory=dict)
     workers: int = 2
     state: Path | None = None
     port: int = field(default_factory=free_port)
@@ -146,7 +147,7 @@ class Served:
         smtp = {"listen": f"127.0.0.1:{self.port}", "next_hop": hop, "hostname": "gw.example.test", "timeout": 20} | self.smtp
         state = {"folder": str(self.state or self.folder / "state")}
         tables = {"state": state, "smtp": smtp, "dns": self.dns, "console": self.console, "reputation": self.reputation}
-        tables |= {"milter": self.milter, "http": self.http, "spamd": self.spamd}
+        tables |= {"milter": self.milter, "http": self.http, "spamd": self.spamd, "urls": self.urls}
         self.config.write_text(tomli_w.dumps({"workers": self.workers, **tables}))
 
     def save_policy(self, toml: str) -> None:

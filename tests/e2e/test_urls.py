@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.running import Served, Talk, free_port, serving, wait_until
 from tests.e2e.test_reputation import LIMIT_SECONDS, dig
+from tests.https import Site, page
 
 from mailward.gateway import databases
 from mailward.gateway.urls import Links
@@ -89,3 +90,14 @@ def test_domains_of_links_are_remembered(served: Served) -> None:
     spool = (served.settings.urls_folder / "evidence.tsv").read_text()
     assert "domain seen-1.example" in spool
     assert "secret" not in spool
+
+
+def test_a_young_registration_is_asked_for_once_and_counts(site: Site, tmp_path: Path) -> None:
+    """Mail with an unknown link has the service asked since when its domain is registered; the next mail at level high is refused for it."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 2 * 86_400))
+    site.answer = page(f'{{"ldhName": "unheard-of.example", "events": [{{"eventAction": "registration", "eventDate": "{when}"}}]}}')
+    policy = POLICY + '[web_reputation.target]\nlevel = "high"\n'
+    with serving(tmp_path, workers=1, policy=policy, urls={"registrations": site.url("/domain/")}) as (served, _):
+        assert answer(served, "www.unheard-of.example/a").startswith("250")
+        wait_until(lambda: answer(served, "www.unheard-of.example/b").startswith("550"), 30, "the refusal")
+        assert [asked["path"] for asked in site.asked] == ["/domain/unheard-of.example"]

@@ -54,7 +54,14 @@ def seeds() -> dict[str, tuple[str, bytes]]:
         "xls": ("a.xls", made.libreoffice("xls")),
         "ppt": ("a.ppt", made.compound({"PowerPoint Document": made.slide(f"see {_URL}")})),
         "Outlook": ("a.msg", made.outlook(f"see {_URL}", {"a.html": _PAGE})),
+        "winmail.dat": (
+            "winmail.dat",
+            made.tnef(f"see {_URL}", {"a.html": _PAGE}, rich=made.packed_rtf(made.rtf("Dear", _URL)), long_names=True),
+        ),
         "macros": ("a.doc", made.compound({"Macros/VBA/a": made.macro(f'x = "{_URL}"')})),
+        "locked docx": ("a.docx", (made.VECTORS / "locked.docx").read_bytes()),
+        "locked doc": ("a.doc", (made.VECTORS / "locked.doc").read_bytes()),
+        "locked xls": ("a.xls", (made.VECTORS / "locked.xls").read_bytes()),
         "7z": ("a.7z", _tools("7z", lambda: made.seven_zip({"a.html": _PAGE}))),
         "locked zip": ("a.zip", _tools("7z", lambda: made.locked_zip({"a.html": _PAGE}))),
         "iso": ("a.iso", _tools("genisoimage", lambda: made.iso({"a.html": _PAGE}))),
@@ -64,6 +71,10 @@ def seeds() -> dict[str, tuple[str, bytes]]:
     if code:
         files |= {name: (f"a.{name}", made.saved(code, name.upper())) for name in ("png", "jpeg", "gif", "bmp", "webp", "tiff")}
         files["table"] = ("a.html", made.code_table(_URL).encode())
+        files["boxes"] = ("a.html", made.code_placed(_URL).encode())
+        files["rows of boxes"] = ("a.html", made.code_box_runs(_URL).encode())
+        files["svg"] = ("a.svg", made.code_svg_outline(_URL).encode())
+        files["letters"] = ("a.txt", made.code_text(_URL, "ASCII").encode())
         files["characters"] = ("a.txt", made.code_text(_URL).encode())
     return {kind: file for kind, file in files.items() if file[1]}
 

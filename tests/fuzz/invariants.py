@@ -6,6 +6,8 @@ import time
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
+import msgspec
+
 from mailward.message import Header, Message, limits
 from mailward.message.origin import envelope_from_trace, origin
 from mailward.message.parse import read
@@ -68,9 +70,10 @@ def _encodable(value: object, where: str) -> None:
             raise BrokenPromiseError(f"{where} is no text: {error}") from error
     elif isinstance(value, Header):
         return
-    elif is_dataclass(value):
-        for f in fields(value):
-            _encodable(getattr(value, f.name), f"{where}.{f.name}")
+    elif is_dataclass(value) or isinstance(value, msgspec.Struct):
+        names = [f.name for f in fields(value)] if is_dataclass(value) else value.__struct_fields__
+        for name in names:
+            _encodable(getattr(value, name), f"{where}.{name}")
     elif isinstance(value, tuple):
         for item in value:
             _encodable(item, where)

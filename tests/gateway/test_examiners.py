@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
@@ -11,10 +12,12 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
+from tests.message.attachments import made
 
 from mailward.gateway.examiners import Examiners
 from mailward.message import parse
 from mailward.message.attachments import Attachment, Examined
+from mailward.policy import Policy
 
 _TEXT = Attachment("a.txt", "text/plain", "", b"see https://bad.example.com/ now")
 
@@ -109,3 +112,23 @@ def test_each_process_has_its_own_after_a_fork(examiners: Examiners) -> None:
     assert os.waitpid(child, 0)[1] == 0
     assert len(examiners.examine([_TEXT]).urls) == 1
     assert examiners._idle[0]._process.pid == helper
+
+
+@pytest.mark.parametrize("asking", [False, True])
+def test_codes_drawn_in_a_body_are_read_without_attachments(make_gateway, envelope, asking: bool) -> None:
+    """They belong to the message itself; its files are left alone, and nothing is looked for where the filter is off."""
+    raw = (
+        b"From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n"
+        + made.code_table("https://bad.example.com/code").encode()
+        + b"\r\n--b\r\nContent-Disposition: attachment; filename=a.html\r\n\r\n<a href='http://file.example.com/'>open</a>\r\n--b--\r\n"
+    )
+    off = Policy.from_toml("[web_reputation]\nenabled = false\n", "test")
+    for policy, wanted in (
+        (Policy(), {"https://bad.example.com/code": "html:qr", "http://file.example.com/": "attachment:a.html"}),
+        (Policy().changed("web_reputation.target.scan_attachments", False), {"https://bad.example.com/code": "html:qr"}),
+        (off, {}),
+    ):
+        gateway = make_gateway(0.1, policy=policy)
+        arrived = gateway.read(raw, envelope)
+        judged = gateway.conclude(arrived, asyncio.run(gateway.answers(arrived))) if asking else gateway.judge(raw, envelope)
+        assert {url.url: url.found_in for url in judged.assessment.urls} == wanted

@@ -53,7 +53,8 @@ WANTED = {
     "reset": (
         "example.com",
         {"From": "Example Shop <noreply@example.com>", "Subject": "Reset your password"},
-        "<p>Somebody asked for a new password for your account.</p><p><a href='https://www.example.com/reset?t=8a7f'>Choose a new password</a></p><p>Ignore this mail if it was not you.</p>",
+        "<p>Somebody asked for a new password for your account.</p><p><a href='https://www.example.com/reset?t=8a7f'>Choose a new password</a></p>"
+        "<p>Ignore this mail if it was not you.</p>",
     ),
     "parcel": (
         "dhl.com",
@@ -63,7 +64,8 @@ WANTED = {
     "github": (
         "github.com",
         {"From": "Ann Lee <notifications@github.com>", "Subject": "Re: [tool/tool] Login fails after update (#12)"},
-        "<p>I see the same with PayPal sign-in. Does your account have two-factor on?</p><p><a href='https://github.com/tool/tool/issues/12'>View it on GitHub</a></p>",
+        "<p>I see the same with PayPal sign-in. Does your account have two-factor on?</p>"
+        "<p><a href='https://github.com/tool/tool/issues/12'>View it on GitHub</a></p>",
     ),
     "colleague": (
         "example.com",

@@ -9,7 +9,7 @@ from mailward.policy import Action, DomainList, Policy, PolicyError, SenderList,
 from mailward.reputation.answer import ListAnswer, Outcome
 from mailward.reputation.listing import Database
 from mailward.scan import Kind, RatedUrl, SenderIp, Site, counterfactuals, decide, explain
-from mailward.scan.new_spam_sources import Suspicion, finding
+from mailward.scan.new_spam_sources import Suspicion, accused, finding
 
 ON = Policy().changed("new_spam_sources.enabled", True)
 LINKS = {"safe": 90, "untested": "untested", "suspicious": 70, "highly suspicious": 60, "dangerous": 10}
@@ -41,6 +41,13 @@ def test_the_table(facts, band):
         acted = decide(message, ON.changed("web_reputation.log_only", True)).kind is Kind.NEW_SPAM_SOURCE
         assert acted == (expected == "high")
         assert finding(message, Policy()) is None
+
+
+def test_what_nobody_has_seen_is_accused(facts):
+    """A link that is only suspicious by its look, or by the age of its domain, becomes evidence; one that a feed knows is known already."""
+    for source, expected in (("", 1), ("model:urls", 1), ("registration", 1), ("feed:phish", 0), ("own", 0), ("evidence", 0)):
+        url = RatedUrl("http://shop.test/a", "html", 75, "suspicious", "so it is", source)
+        assert len(accused(facts(urls=(url,), sender_ip=SenderIp("192.0.2.7", "dynamic")), ON)) == expected, source
 
 
 def test_a_standing_nobody_looked_up_counts_as_unknown(facts):

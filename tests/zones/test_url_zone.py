@@ -1,7 +1,9 @@
-"""The zone of names: what is rated bad here, asked by dig and SpamAssassin, served by rbldnsd and BIND too."""
+"""The zone of names: what is rated bad here, asked by dig, SpamAssassin and rspamd, served by rbldnsd and BIND too."""
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import random
 import re
@@ -13,11 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.zones.serving import Program, Serving, asks, program
+from tests.zones.serving import Program, Row, Serving, asks, program
 from tests.zones.test_interop import documented
 
 from mailward.gateway import databases
 from mailward.gateway.zones import url_zone
+from mailward.reputation.listing import Database
 from mailward.reputation.url import evidence
 from mailward.reputation.url.evidence import of_message
 from mailward.reputation.url.place import Scope
@@ -78,9 +81,10 @@ class Names(Serving):
 
 @pytest.fixture(scope="module")
 def serving(folder: Path) -> Iterator[Serving]:
-    one = Names(folder, {"transfer_networks": ["127.0.0.0/8"], "name_servers": ["ns1.example.com"]})
+    one = Names(folder, {"transfer_networks": ["127.0.0.0/8"], "name_servers": ["ns1.example.com"], "standard_zone": "std.rep.example.com"})
     say(one, RATINGS)
     observe(one, OBSERVED)
+    one.publish(Database.STANDARD, [Row("192.0.2.1")])
     with one:
         yield one
 
@@ -188,6 +192,73 @@ def test_spamassassin_asks_about_links(serving: Serving, tmp_path: Path) -> None
         command = ["spamassassin", "-x", "--siteconfigpath", str(tmp_path), "--configpath", str(tmp_path), "--prefspath", "/dev/null"]
         done = subprocess.run(command, input=mail, capture_output=True, text=True, timeout=60, check=False)
         assert re.search(rf"tests={rules}\b", done.stdout), done.stdout + done.stderr
+
+
+class Rspamd(Program):
+    """rspamd as Debian packs it, with the documented lists, which are asked of our DNS process."""
+
+    def __init__(self, folder: Path, name_server: int) -> None:
+        super().__init__(folder)
+        files = {
+            "worker-normal.inc": f'bind_socket = "127.0.0.1:{self.port}";\ncount = 1;\n',
+            "worker-controller.inc": "enabled = false;\n",
+            "worker-proxy.inc": "enabled = false;\n",
+            "logging.inc": 'type = "console";\n',
+            "options.inc": f'dns {{ nameserver = ["127.0.0.1:{name_server}"]; timeout = 2s; }}\nurl_tld = "{folder}/tlds";\n',
+            "rbl.conf": documented("rspamd", "rbl.conf"),
+            "rbl_group.conf": documented("rspamd", "rbl_group.conf"),
+        }
+        for module in ("fuzzy_check", "asn", "dmarc", "spf", "dkim", "arc", "mx_check", "hfilter"):  # they would ask others too
+            files[f"{module}.conf"] = "enabled = false;\n"
+        (folder / "tlds").write_text("dev\npages.dev\nexample\n")  # names below others are no links to it
+        for name, text in files.items():
+            path = folder / "rspamd" / "local.d" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def command(self) -> list[str]:
+        path = program("rspamd")
+        assert path is not None
+        folder = self.folder / "rspamd"
+        places = {"LOCAL_CONFDIR": folder, "DBDIR": folder, "RUNDIR": folder, "LOGDIR": folder}
+        return [path, "-f", "-i", "-c", "/etc/rspamd/rspamd.conf", *[f"--var={name}={place}" for name, place in places.items()]]
+
+    def up(self) -> bool:
+        try:
+            return not self.symbols("unknown.example/").get("error")
+        except OSError:
+            return False
+
+    def symbols(self, link: str, client: str = "198.51.100.9") -> dict[str, dict[str, float]]:
+        """What a mail with this link, from this address, is found to have."""
+        mail = f"From: a@example.com\nTo: b@example.org\nMessage-ID: <1@example.com>\nSubject: x\n\nSee http://{link} now\n"
+        talk = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            talk.request("POST", "/checkv2", mail.encode(), {"IP": client, "From": "a@example.com", "Rcpt": "b@example.org"})
+            found: dict[str, dict[str, float]] = json.loads(talk.getresponse().read())["symbols"]
+            return found
+        finally:
+            talk.close()
+
+
+@pytest.mark.skipif(program("rspamd") is None, reason="needs rspamd: see tests/packages")
+def test_rspamd_asks_about_links(serving: Serving, folder: Path) -> None:
+    """rspamd, set up as documented, has the symbol and weight of the band for hosts that are listed, and none for others; addresses too."""
+    own = (
+        ("dangerous.example/x", {"URL_OWN_DANGEROUS": 5.0}),
+        ("below.dangerous.example/x", {"URL_OWN_DANGEROUS": 5.0}),
+        ("host.highly.example/", {"URL_OWN_HIGHLY_SUSPICIOUS": 3.0}),
+        ("www.observed.example/", {"URL_OWN_HIGHLY_SUSPICIOUS": 3.0}),
+        ("suspicious.example/", {"URL_OWN_SUSPICIOUS": 1.0}),
+        ("fine.dangerous.example/", {}),
+        ("other.highly.example/", {}),
+        ("unknown.example/", {}),
+    )
+    with Rspamd(folder, serving.port) as asking:
+        for link, expected in own:
+            symbols = asking.symbols(link)
+            assert {name: found["score"] for name, found in symbols.items() if "_OWN" in name} == expected, (link, symbols)
+        assert asking.symbols("unknown.example/", "192.0.2.1")["RBL_OWN_KNOWN"]["score"] == 4.0
 
 
 class Rbldnsd(Program):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailward.cli import words
+from mailward.cli import kept_lists, words
 from mailward.cli.options import AsJson, ConfigFile, StateFolder, settings_of
 from mailward.cli.trouble import Trouble
 
 if TYPE_CHECKING:
     from mailward.gateway.settings import Settings
     from mailward.reputation.evidence import Evidence
-    from mailward.reputation.ip.imports import Refusal
     from mailward.reputation.ip.refresh import Refresh
     from mailward.reputation.ip.sources import ListSource
-    from mailward.reputation.ip.standard import KeptList
     from mailward.reputation.listing import Database
+    from mailward.reputation.lists import KeptList
 
 SHOWN_REFUSALS = 20
 BATCH = 5000  # pieces of evidence written at once
@@ -67,7 +65,7 @@ def import_(
     """Import a list into the standard database, in place of the one of that name; or evidence into the dynamic one."""
     from mailward.gateway.databases import standard_database
     from mailward.reputation.ip.formats import Format
-    from mailward.reputation.ip.imports import ListRefused, read_file
+    from mailward.reputation.ip.imports import read_file
     from mailward.reputation.ip.sources import list_kind
     from mailward.reputation.listing import Database
 
@@ -77,26 +75,15 @@ def import_(
         return
     if format and format not in set(Format):
         raise Trouble(f"{format!r} is no format", f"There are {', '.join(Format)}.")
-    name = name or re.sub(r"[^a-z0-9_-]+", "-", file.stem.lower()).strip("-")
-    try:
+    name = name or kept_lists.name_of(file.stem)
+    with kept_lists.told(file):
         chosen, end = list_kind(kind), _end(expires, now)
         imported = read_file(file, Format(format) if format else None, force=force, at_least=at_least)
         database = standard_database(settings)
         about = database.import_list(name, imported, chosen, f"{name} {datetime.now(UTC):%Y-%m-%d}", end, now)
-    except ListRefused as error:
-        _report(file, error.refusals, len(error.refusals))
-        raise Trouble(f"{file} is refused: {error}", "Name the format with --format if that is wrong.") from None
-    except ValueError as error:
-        raise Trouble(str(error)) from None
-    except OSError as error:
-        raise Trouble(f"{error.filename or file} cannot be used: {error.strerror}") from None
     database.publish_if_due(now)
-    _report(file, imported.refusals, imported.refused)
-    if as_json:
-        print(json.dumps({"name": name, "entries": about.entries, "refused": about.refused, "format": about.format, "expires": end}))
-        return
-    until = f"until {words.when(end)}" if end else "until it is removed"
-    print(f"{name}: {about.entries:,} entries imported (read as {about.format}), {_lines(about.refused)} refused; they are listed {until}")
+    kept_lists.report(file, imported.refusals, imported.refused)
+    kept_lists.imported(about, f"{_lines(about.refused)} refused", "they are listed", as_json)
 
 
 def lists(as_json: AsJson = False, config: ConfigFile = None, state: StateFolder = None) -> None:
@@ -132,25 +119,10 @@ def refresh(
 ) -> None:
     """Fetch the lists that the settings name now, and publish them. `serve` does so by itself when they are due."""
     from mailward.gateway.databases import standard_database
-    from mailward.reputation.ip.refresh import Refresh, read_states, write_states
-    from mailward.reputation.ip.refresh import refresh as fetch
 
     settings = settings_of(config, state)
-    sources = [source for source in settings.reputation.list_sources if name in ("", source.name)]
-    if not sources:
-        named = f"no list called {name!r}" if name else "no list"
-        raise Trouble(f"the settings name {named} to be fetched", "Name it in mailward.toml: [reputation] lists = [...].")
-    database = standard_database(settings)
-    failed = 0
-    for source in sources:
-        found = fetch(database, source, read_states(database).get(source.name, Refresh()), time.time())
-        write_states(database, {**read_states(database), source.name: found})
-        about = database.find_list(source.name)
-        failed += bool(found.failure)
-        print(words.one_line(f"{source.name}: {found.failure or 'fetched'}; entries kept: {about.entries if about else 0:,}"))
-    database.publish_if_due(time.time())
-    if failed:
-        raise typer.Exit(1)
+    remedy = "Name it in mailward.toml: [reputation] lists = [...]."
+    kept_lists.fetch(standard_database(settings), settings.reputation.list_sources, name, "list", remedy)
 
 
 def remove(
@@ -161,11 +133,7 @@ def remove(
     """Remove an imported list; its addresses are free at once."""
     from mailward.gateway.databases import standard_database
 
-    database = standard_database(settings_of(config, state))
-    if not database.remove_list(name):
-        raise Trouble(f"there is no list called {name!r}", "`mailward reputation lists` shows what there is.")
-    database.publish_if_due(time.time())
-    print(f"{name}: removed")
+    kept_lists.remove(standard_database(settings_of(config, state)), name, "list", "mailward reputation lists")
 
 
 def _end(text: str, now: float) -> int:
@@ -209,7 +177,7 @@ def _import_evidence(settings: Settings, file: Path, as_json: bool) -> None:
     except OSError as error:
         raise Trouble(f"{file} cannot be read: {error.strerror}") from None
     take_effect(settings, batch)
-    _report(file, tuple(refusals), refused)
+    kept_lists.report(file, refusals, refused)
     if as_json:
         print(json.dumps({"evidence": taken, "refused": refused}))
     else:
@@ -220,23 +188,11 @@ def _lines(count: int) -> str:
     return f"{count:,} {'line' if count == 1 else 'lines'}"
 
 
-def _report(file: Path, refusals: tuple[Refusal, ...], count: int) -> None:
-    for refusal in refusals:
-        print(words.one_line(f"{file}:{refusal.line}: {refusal.what}"), file=sys.stderr)
-    if count > len(refusals):
-        print(f"{file}: {count - len(refusals):,} more lines are refused", file=sys.stderr)
-
-
 def _row(name: str, kept: KeptList | None, source: ListSource | None, state: Refresh, now: float) -> dict[str, Any]:
     about = kept.about if kept else None
     row: dict[str, Any] = {"name": name, "entries": about.entries if about else 0, "kind": about.kind if about else ""}
     row |= {"imported": about.imported if about else 0, "expires": about.expires if about else 0}
-    if kept is None:
-        row["state"] = "not fetched yet"
-    elif about is None:
-        row["state"] = f"damaged: {kept.defect}"
-    else:
-        row["state"] = "in force" if about.holds(now) else "expired"
+    row["state"] = kept_lists.state_of(about, f"damaged: {kept.defect}" if kept and kept.defect else "", now)
     if source is not None:
         row |= {"location": source.place, "every": source.every, "fetched": state.succeeded, "tried": state.tried, "failure": state.failure}
     return row

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from enum import StrEnum
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailward.cli import words
+from mailward.cli import kept_lists, words
 from mailward.cli.options import AsJson, ConfigFile, StateFolder, settings_of, who
 from mailward.cli.trouble import Trouble
 
 if TYPE_CHECKING:
     from mailward.gateway.settings import Settings
-    from mailward.reputation.ip.imports import Refusal
     from mailward.reputation.url.evidence import UrlEvidence
     from mailward.reputation.url.ratings import OwnRating
 
@@ -59,11 +57,11 @@ def feeds(
     kept = {each.name: each for each in database.feeds()}
     sources, states = {source.name: source for source in settings.urls.feed_sources}, read_states(database)
     for name in sorted({*kept, *sources}):
-        note, source, fetched = kept[name].note if name in kept else None, sources.get(name), states.get(name, Refresh())
+        note, source, fetched = kept[name].about if name in kept else None, sources.get(name), states.get(name, Refresh())
         row: dict[str, Any] = {"name": name, "entries": note.entries if note else 0, "kind": note.kind if note else ""}
         row |= {"imported": note.imported if note else 0, "expires": note.expires if note else 0}
         defect = kept[name].defect if name in kept else ""
-        row["state"] = defect or ("not fetched yet" if note is None else "in force" if note.holds(now) else "expired")
+        row["state"] = kept_lists.state_of(note, defect, now)
         if source is not None:
             row |= {"source": source.place, "every": source.every, "fetched": fetched.succeeded, "failure": fetched.failure}
         print(json.dumps(row) if as_json else words.one_line(_row(row)))
@@ -98,24 +96,10 @@ def refresh(
 ) -> None:
     """Fetch the feeds that the settings name now, and publish them. `serve` does so by itself when they are due."""
     from mailward.gateway.databases import url_database
-    from mailward.reputation.ip.refresh import Refresh, read_states, write_states
-    from mailward.reputation.ip.refresh import refresh as fetch
 
     settings = settings_of(config, state)
-    sources = [source for source in settings.urls.feed_sources if name in ("", source.name)]
-    if not sources:
-        named = f"no feed called {name!r}" if name else "no feed"
-        raise Trouble(f"the settings name {named} to be fetched", 'Name it in mailward.toml: [[urls.feeds]] name = "...".')
-    database, failed = url_database(settings), 0
-    for source in sources:
-        found = fetch(database, source, read_states(database).get(source.name, Refresh()), time.time())
-        write_states(database, {**read_states(database), source.name: found})
-        note = database.find_list(source.name)
-        failed += bool(found.failure)
-        print(words.one_line(f"{source.name}: {found.failure or 'fetched'}; entries kept: {note.entries if note else 0:,}"))
-    database.publish_if_due(time.time())
-    if failed:
-        raise typer.Exit(1)
+    remedy = 'Name it in mailward.toml: [[urls.feeds]] name = "...".'
+    kept_lists.fetch(url_database(settings), settings.urls.feed_sources, name, "feed", remedy)
 
 
 @app.command("import")
@@ -134,33 +118,21 @@ def import_(
 ) -> None:
     """Import a feed from a file, in place of the one of that name."""
     from mailward.gateway.databases import url_database
-    from mailward.reputation.ip.imports import ListRefused
     from mailward.reputation.ip.sources import seconds
     from mailward.reputation.url.feeds import feed_format, feed_kind
     from mailward.reputation.url.imports import read
 
     now, database = time.time(), url_database(settings_of(config, state))
-    name = name or re.sub(r"[^a-z0-9_-]+", "-", file.name.partition(".")[0].lower()).strip("-")
-    try:
+    name = name or kept_lists.name_of(file.name.partition(".")[0])
+    with kept_lists.told(file):
         chosen = feed_kind(kind)
         end = 0 if expires == "never" else int(now) + seconds(expires)
         with file.open("rb") as content:
             feed = read(content, database.keying(), chosen, chosen.rating if rating < 0 else rating, now, feed_format(format))
         note = database.import_feed(name, feed, chosen, f"{name} {time.strftime('%Y-%m-%d', time.gmtime(now))}", end, now)
-    except ListRefused as error:
-        _report(file, error.refusals, len(error.refusals))
-        raise Trouble(f"{file} is refused: {error}", "Name the format with --format if that is wrong.") from None
-    except ValueError as error:
-        raise Trouble(str(error)) from None
-    except OSError as error:
-        raise Trouble(f"{error.filename or file} cannot be used: {error.strerror or error}") from None
     database.publish_if_due(now)
-    _report(file, feed.refusals, feed.refused)
-    if as_json:
-        print(json.dumps({"name": name, "entries": note.entries, "refused": note.refused, "format": note.format, "expires": end}))
-        return
-    until = f"until {words.when(end)}" if end else "until it is removed"
-    print(f"{name}: {note.entries:,} entries imported (read as {note.format}), {note.refused:,} lines not taken; they count {until}")
+    kept_lists.report(file, feed.refusals, feed.refused, "not taken")
+    kept_lists.imported(note, f"{note.refused:,} lines not taken", "they count", as_json)
 
 
 @app.command("remove")
@@ -172,11 +144,7 @@ def remove(
     """Remove a feed; what it says ends at once."""
     from mailward.gateway.databases import url_database
 
-    database = url_database(settings_of(config, state))
-    if not database.remove_list(name):
-        raise Trouble(f"there is no feed called {name!r}", "`mailward urls feeds` shows what there is.")
-    database.publish_if_due(time.time())
-    print(f"{name}: removed")
+    kept_lists.remove(url_database(settings_of(config, state)), name, "feed", "mailward urls feeds")
 
 
 @app.command("ratings")
@@ -293,13 +261,6 @@ def _take_effect(settings: Settings, pieces: list[UrlEvidence]) -> None:
             pass  # written anew with the change we wait for
         time.sleep(0.1)
     print("The service that runs has not taken it up yet; `mailward rate` shows when it has.", file=sys.stderr)
-
-
-def _report(file: Path, refusals: tuple[Refusal, ...], count: int) -> None:
-    for refusal in refusals:
-        print(words.one_line(f"{file}:{refusal.line}: {refusal.what}"), file=sys.stderr)
-    if count > len(refusals):
-        print(f"{file}: {count - len(refusals):,} more lines are not taken", file=sys.stderr)
 
 
 @app.command("export")

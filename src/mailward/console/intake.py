@@ -15,8 +15,8 @@ from mailward.reputation.address import source
 from mailward.reputation.evidence import MAX_WEIGHT, WEIGHTS, Evidence, EvidenceKind
 from mailward.reputation.ip import imports
 from mailward.reputation.ip.formats import Format
-from mailward.reputation.ip.listfile import About
 from mailward.reputation.listing import BY_LABEL
+from mailward.reputation.lists import About
 
 MAX_PIECES = 10_000  # of one batch
 MAX_AGE = 86_400.0  # seconds; what is older counts as this old

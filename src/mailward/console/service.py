@@ -9,8 +9,8 @@ from mailward.gateway.databases import standard_database
 from mailward.gateway.settings import Settings
 from mailward.reputation import snapshot
 from mailward.reputation.dnsbl.health import HEALTH_FILE, Health, read_health
-from mailward.reputation.ip.standard import KeptList
 from mailward.reputation.listing import Database, Listing
+from mailward.reputation.lists import KeptList
 from mailward.reputation.snapshot import SnapshotError, Table
 
 RECENT = 50  # listings shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from mailward.gateway.hops import published
 from mailward.gateway.settings import Settings
@@ -54,9 +55,9 @@ def url_database(settings: Settings) -> UrlDatabase:
     return UrlDatabase(settings.reputation_folder, settings.snapshots_folder)
 
 
-def url_keeper(settings: Settings) -> UrlKeeper:
-    """Who learns about domains. Raises Busy and OSError, as it does."""
-    return UrlKeeper(settings.reputation_folder, settings.snapshots_folder)
+def url_keeper(settings: Settings, seen: Callable[[str], None] | None = None) -> UrlKeeper:
+    """Who learns about domains, and tells `seen` of each. Raises Busy and OSError, as it does."""
+    return UrlKeeper(settings.reputation_folder, settings.snapshots_folder, seen)
 
 
 def acquaintance_keeper(settings: Settings) -> AcquaintanceKeeper:

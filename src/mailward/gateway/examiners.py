@@ -38,9 +38,12 @@ class Examiners:
         self._lock = threading.Lock()
         self._idle: list[_Examiner] = []
 
-    def attachment_urls(self, message: Message) -> Examined:
-        """The addresses inside the attachments of a message. Costs nothing where there are none; blocks up to `seconds`. Never raises."""
-        attachments = worth(message)
+    def attachment_urls(self, message: Message, *, files: bool = True) -> Examined:
+        """The addresses inside the attachments of a message, and in codes drawn in its bodies; without `files` only those.
+
+        Costs nothing where there are none; blocks up to `seconds`. Never raises.
+        """
+        attachments = worth(message, files=files)
         return self.examine(attachments, f"{message.subject}\n{message.text}") if attachments else Examined()
 
     def examine(self, attachments: Sequence[Attachment], message_text: str = "") -> Examined:

@@ -183,11 +183,15 @@ class Gateway:
 
     def _worth(self, message: Message) -> bool:
         settings = self.policy.web_reputation
-        return settings.enabled and settings.target.scan_attachments and bool(worth(message))
+        return settings.enabled and bool(worth(message, files=settings.target.scan_attachments))
 
     def look_into(self, message: Message) -> Examined:
-        """The addresses inside of its attachments, where the policy wants them. Blocks up to 8 s where there are attachments; never raises."""
-        return self.examiners.attachment_urls(message) if self._worth(message) else Examined()
+        """The addresses in codes drawn in its bodies, and inside of its attachments where the policy wants them.
+
+        Blocks up to 8 s where there are any; never raises.
+        """
+        wanted = self.policy.web_reputation
+        return self.examiners.attachment_urls(message, files=wanted.target.scan_attachments) if wanted.enabled else Examined()
 
     def conclude(self, arrived: Arrived, answers: Answers) -> Judgement:
         """Assess and decide. Never raises: whatever goes wrong is an unscannable message that names the error."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.header import Header
-from functools import cache
+from functools import cache, lru_cache
 
 from mailward.auth.results import trusted, written
 from mailward.gateway.gateway import Judgement
@@ -24,6 +24,7 @@ STARS = 20  # X-Spam-Level grows no longer than this
 
 _OURS = frozenset({b"x-spam-flag", b"x-spam-status", b"x-spam-level", b"x-ms-exchange-organization-scl"})
 _PREFIX = b"x-mailward-"
+_SUSPECT = frozenset((b"x", b"X", b"a", b"A", b" ", b"\t", b"\x0b", b"\x0c", b"\r"))  # how the names of fields begin that may be forged
 _SIGNED = frozenset({b"dkim-signature", b"domainkey-signature", b"arc-message-signature"})
 _BLANK = re.compile(rb"^\r?\n", re.M)
 _FIELD = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*\n?")
@@ -65,11 +66,12 @@ def changes(head: bytes, judgement: Judgement, policy: Policy, hostname: str = "
     dropped, kept = [], []
     for field in _fields(head):
         name = field.partition(b":")[0]
-        numbers[name.lower()] += 1
-        if _forged(field, own_id, believed):
-            dropped.append((name, numbers[name.lower()]))
-        else:
-            kept.append(field)
+        if name[:1] in _SUSPECT:
+            numbers[name.lower()] += 1
+            if _forged(field, own_id, believed):
+                dropped.append((name, numbers[name.lower()]))
+                continue
+        kept.append(field)
     added = tuple([_halves(line.encode("ascii")) for line in _headers(judgement, policy, own_id, "\n")])
     if judgement.verdict.action is not Action.TAG:
         return Changes(added, tuple(dropped))
@@ -212,6 +214,7 @@ def _ascii(text: str) -> str:
     return _CONTROL.sub(" ", text).encode("ascii", "backslashreplace").decode("ascii")
 
 
+@lru_cache(4096)  # most sentences come again and again
 def _folded(name: str, value: str, newline: str) -> str:
     """A header field folded at spaces; a word longer than a line is cut into lines of its own."""
     lines, line = [], f"{name}:"

@@ -15,7 +15,7 @@ from mailward.policy.lists import NetworkList
 from mailward.policy.problems import DocumentError, Problem
 from mailward.policy.reading import read_document
 from mailward.policy.rendering import render
-from mailward.reputation.ip.sources import ListSource, read_source
+from mailward.reputation.ip.sources import ListSource, location_of, read_source
 from mailward.reputation.url.feeds import FeedSource, feed_source
 
 DEFAULT_FILE = "mailward.toml"
@@ -135,6 +135,12 @@ Peer = Annotated[str, AfterValidator(_peer)]
 
 def _list(text: str) -> str:
     read_source(text)
+    return text
+
+
+def _service(text: str) -> str:
+    if text and (not re.fullmatch(r"https://[!-~]+/", text) or not location_of(text)):
+        raise ValueError("write an address to which the domain is added: https://.../domain/")
     return text
 
 
@@ -446,6 +452,19 @@ class Urls(_Table):
     new_days: int = Field(
         default=7, ge=0, le=365, description="A domain first seen in mail here within so many days is called new in reasons. 0: never."
     )
+    registrations: Annotated[str, AfterValidator(_service)] = Field(
+        default="",
+        max_length=200,
+        description="An RDAP service that is asked since when domains are registered of which nothing else is known, such as "
+        '"https://rdap.org/domain/": it, and the registries it leads to, learn which domains you get mail about. "": nobody is asked.',
+    )
+    registrations_per_hour: int = Field(default=120, ge=1, le=3600, description="Questions to that service.")
+
+    @model_validator(mode="after")
+    def _registrations_of_what_was_seen(self) -> Urls:
+        if self.registrations and not self.learn:
+            raise ValueError("registrations are asked about domains that were seen in mail; that needs learn = true")
+        return self
 
     @model_validator(mode="after")
     def _feeds_with_names_of_their_own(self) -> Urls:

@@ -17,11 +17,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -53,6 +54,7 @@ WORDING_C = 3.0  # inverse strength of the wording's regularisation
 PULL = 1.0  # how strongly fact weights are held to their priors
 HAM_WEIGHT = 3.0  # a wanted mail lost is worse than a phishing mail delivered
 SHARE = 0.001  # of wanted mail at Medium: the target
+MARGIN = 0.1  # points between that and Medium
 LEAST, LEAST_WANTED = 0.5, 1.0  # shares of the prior that a weight keeps, for facts against and for a sender
 MOST_WORDING = 1.15  # times the prior that wording is trusted at most
 MEDIUM = 5.0
@@ -119,7 +121,7 @@ def _renamed(message: Message, entry: Entry) -> Message:
     def other(found: re.Match[str]) -> str:
         return f"{local}@{domain}" if "@" in found[0] else name
 
-    return replace(
+    return msgspec.structs.replace(
         message,
         subject=_RECIPIENT.sub(other, message.subject),
         text=_RECIPIENT.sub(other, message.text),
@@ -302,13 +304,13 @@ def fact_weights(examples: Sequence[Example]) -> Floats:
 
 
 def calibrated(scores: Floats, sources: Sequence[str]) -> float:
-    """The level that wanted mail keeps below: SHARE of the sources' mail, and of the largest sources together, by the stricter of both."""
+    """The level that wanted mail keeps below: of all but the worst tenth of the sources at most SHARE reaches it, with a margin for mail nobody has seen."""
     names = np.array(sources)
     levels = []
     for name in sorted(set(sources)):
         own = np.sort(scores[names == name])[::-1]
         levels.append(float(own[min(own.size - 1, math.floor(SHARE * own.size))]))
-    return float(np.quantile(levels, 0.8)) + 0.05
+    return float(np.quantile(levels, 0.9)) + MARGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from mailward.content.mail import Mail
 from mailward.message import invisible
 from mailward.message.urls import FoundUrl
 from mailward.phishing.brands import Brand, table
-from mailward.phishing.claims import OFTEN, SHORT, brands_in, brands_of_text
+from mailward.phishing.claims import OFTEN, SHORT, Named, brands_in, brands_of_text
 from mailward.phishing.lookalikes import lookalike
 from mailward.phishing.lures import lures
 from mailward.phishing.pages import attached, look_at_pages
@@ -60,7 +60,15 @@ def clip(text: str) -> str:
 def facts(mail: Mail, links: Links, urls: Sequence[FoundUrl], ratings: Sequence[int]) -> dict[str, tuple[float, str]]:
     """Every fact that holds, by name."""
     found: dict[str, tuple[float, str]] = {}
-    for source in (brands_claimed(mail, links), identity(mail), targets(mail, urls, ratings), pages(mail), asked_for(mail)):
+    text = f"{mail.message.subject[:MAX_LINE]}\n{mail.message.text[:MAX_TEXT]}".lower()
+    lured = lures(text)
+    for source in (
+        brands_claimed(mail, links, not _OFFICIAL.isdisjoint(lured)),
+        identity(mail),
+        targets(mail, urls, ratings),
+        pages(mail),
+        asked_for(mail, text, lured),
+    ):
         for name, value, words in source:
             if value > 0:
                 found[name] = (min(1.0, value), clip(words))
@@ -80,8 +88,8 @@ def _truly(brand: Brand, mail: Mail) -> bool:
     return not mail.site_known & _FREE and table().of_domain(mail.site) is brand  # a service of its own, such as notices of a cloud
 
 
-def brands_claimed(mail: Mail, links: Links) -> Facts:
-    """Brands whose name is used by somebody who is not that brand."""
+def brands_claimed(mail: Mail, links: Links, lured: bool) -> Facts:
+    """Brands whose name is used by somebody who is not that brand. `lured`: whether the text asks for what a bank or shop would."""
     message, free = mail.message, bool(mail.site_known & _FREE)
     display = " ".join(address.display for address in message.from_[:3] if address.display)[:MAX_LINE]
     own = table().of_domain(mail.site) if mail.site else None
@@ -98,21 +106,25 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
     named = [brand for brand in brands_in(display) if not _truly(brand, mail)]
     if named:
         yield "brand:in-name", whole, named[0].name
+        yield "brand:proves-another", float(bool(mail.proven) and whole == 1.0 and not free), f"{mail.site}, not {named[0].name}"
         yield "brand:freemail", float(free), named[0].name
     weight *= whole
     in_subject = [brand for brand in brands_in(message.subject[:MAX_LINE]) if not _truly(brand, mail)]
     if in_subject:
-        yield "brand:in-subject", weight, in_subject[0].name
+        yield "brand:in-subject", weight * (0.5 if _names_itself(mail) else 1.0), in_subject[0].name
     text = [each for each in brands_of_text(message.text) if not _truly(each.brand, mail)]
     for each in text:
         everywhere = each.brand.name in _EVERYWHERE
-        if each.head and not everywhere:
+        if _opens(each):
             yield "brand:introduced", weight, each.brand.name
         if each.times >= OFTEN + 2 * everywhere:
             yield "brand:named-often", weight, each.brand.name
         if each.owner:
             yield "brand:copyright", weight, each.brand.name
     claimed = named or in_subject or [each.brand for each in text if each.owner or (each.times >= OFTEN and each.head)]
+    asking = named or (in_subject if not _names_itself(mail) else []) or [each.brand for each in text if each.owner or _opens(each)]
+    if asking and lured:
+        yield "brand:asks", whole * (0.6 if known_sender(mail) else 1.0), asking[0].name
     if claimed:
         yield "brand:from-freemail", float(free), claimed[0].name
         sites = {registrable(host) for host in links.hosts}
@@ -127,6 +139,20 @@ def brands_claimed(mail: Mail, links: Links) -> Facts:
     if in_local:
         yield "brand:in-address", whole, in_local[0].name
     yield from _looks_like(mail, links)
+
+
+def _opens(named: Named) -> bool:
+    """Whether a text opens in the name of a brand that is not everybody's button."""
+    return named.head and named.brand.name not in _EVERYWHERE
+
+
+def _names_itself(mail: Mail) -> bool:
+    """Whether a proven sender names itself in the subject, too, as a shop does that tells how it was paid."""
+    label = mail.site.partition(".")[0].partition("-")[0]
+    return bool(mail.proven) and len(label) >= OWN_LABEL and label in mail.message.subject[:MAX_LINE].lower().replace(" ", "")
+
+
+OWN_LABEL = 5  # letters of a domain's first label that are no other word by chance
 
 
 def _leads_to_its_own(mail: Mail, links: Links) -> bool:
@@ -240,12 +266,9 @@ def _offices(mail: Mail, found: dict[str, int]) -> Facts:
 _OFFICIAL = frozenset(("account", "mailbox", "parcel", "tax", "wallet", "document", "callback"))
 
 
-def asked_for(mail: Mail) -> Facts:
+def asked_for(mail: Mail, text: str, found: dict[str, int]) -> Facts:
     """What the text asks for. Weaker where a well-known sender is proven: real banks speak of accounts, too."""
-    message = mail.message
-    text = f"{message.subject[:MAX_LINE]}\n{message.text[:MAX_TEXT]}".lower()
     weight = 0.3 if known_sender(mail) else 1.0
-    found = lures(text)
     for kind, count in found.items():
         yield f"lure:{kind}", weight * count / 2, ""
     if "callback" in found or "invoice" in found or "payment" in found:

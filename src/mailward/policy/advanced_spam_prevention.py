@@ -6,6 +6,7 @@ from pydantic import Field
 
 from mailward.policy import message_action
 from mailward.policy.actions import Action
+from mailward.policy.approval import approved_senders, requires_authentication
 from mailward.policy.impersonation import Impersonation
 from mailward.policy.levels import THRESHOLDS, Level
 from mailward.policy.lists import SenderList
@@ -29,16 +30,10 @@ class PhishingTarget(Table):
         allow_inf_nan=False,
         description="The score from which a message is phishing when level is custom, 3.0 to 10.0.",
     )
-    approved_senders: SenderList = Field(
-        default_factory=SenderList,
-        description="Senders whose mail is never phishing: user@example.com, example.com, *@example.com, *.example.com. "
-        "Compared with the visible From. Approval for Content Scanning does not count here.",
+    approved_senders: SenderList = approved_senders(
+        "Senders whose mail is never phishing", ". Approval for Content Scanning does not count here"
     )
-    approval_requires_authentication: bool = Field(
-        default=True,
-        description="An approved sender counts only when the mail was authenticated for the visible From domain "
-        "(DMARC, or aligned DKIM or SPF). Leave it on: phishing uses the names of senders you trust.",
-    )
+    approval_requires_authentication: bool = requires_authentication()
 
     @property
     def threshold(self) -> float:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from mailward.policy import message_action
 from mailward.policy.actions import Action
 from mailward.policy.addresses import canonical_domain
+from mailward.policy.approval import approved_senders
 from mailward.policy.lists import SenderList
 from mailward.policy.message_action import DeferText, MessageAction, RejectText, TagText
 from mailward.policy.table import Table
@@ -45,10 +46,8 @@ class AuthenticationTarget(Table):
         description="Domains of forwarders and mailing lists (d= of their ARC-Seal, sub-domains too) whose word we take: mail that passed "
         "DMARC when it came to them counts as authenticated.",
     )
-    approved_senders: SenderList = Field(
-        default_factory=SenderList,
-        description="Senders whose mail may fail: user@example.com, example.com, *@example.com, *.example.com. Compared with the visible "
-        "From, which anybody can write: for partners whose own settings are wrong.",
+    approved_senders: SenderList = approved_senders(
+        "Senders whose mail may fail", ", which anybody can write: for partners whose own settings are wrong"
     )
 
 

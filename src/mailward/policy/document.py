@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mailward.policy.addresses import canonical_domain
 from mailward.policy.advanced_spam_prevention import AdvancedSpamPrevention
+from mailward.policy.approval import approved_senders, requires_authentication
 from mailward.policy.authentication import Authentication
 from mailward.policy.email_reputation import EmailReputation
 from mailward.policy.levels import THRESHOLDS, Level
@@ -94,11 +95,7 @@ class ContentTarget(Table):
         allow_inf_nan=False,
         description="The score from which a message is spam when level is custom, 3.0 to 10.0.",
     )
-    approved_senders: SenderList = Field(
-        default_factory=SenderList,
-        description="Senders whose mail is never spam for this filter: user@example.com, example.com, *@example.com, *.example.com. "
-        "Compared with the visible From.",
-    )
+    approved_senders: SenderList = approved_senders("Senders whose mail is never spam for this filter")
     blocked_senders: SenderList = Field(
         default_factory=SenderList,
         description="Senders whose mail is always spam. Compared with the visible From and the envelope sender. "
@@ -107,11 +104,7 @@ class ContentTarget(Table):
     approved_ips: NetworkList = Field(
         default_factory=NetworkList, description="Sender IPs and networks whose mail is never spam for this filter."
     )
-    approval_requires_authentication: bool = Field(
-        default=True,
-        description="An approved sender counts only when the mail was authenticated for the visible From domain "
-        "(DMARC, or aligned DKIM or SPF).",
-    )
+    approval_requires_authentication: bool = requires_authentication()
 
     @property
     def threshold(self) -> float:

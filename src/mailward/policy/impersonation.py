@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from mailward.policy import message_action
 from mailward.policy.actions import Action
+from mailward.policy.approval import approved_senders, requires_authentication
 from mailward.policy.lists import DomainList, SenderList
 from mailward.policy.message_action import DeferText, MessageAction, RejectText, TagText
 from mailward.policy.people import MAX_HIGH_PROFILE, PeopleList
@@ -55,16 +56,8 @@ class ImpersonationTarget(Table):
         description="Whether such a reply of such a sender is a probable impersonation by itself. Only where all outgoing mail passes here; people who "
         "are drawn into conversations of others are hit too.",
     )
-    approved_senders: SenderList = Field(
-        default_factory=SenderList,
-        description="Senders who are never taken for imitators: user@example.com, example.com, *@example.com, *.example.com. "
-        "Compared with the visible From.",
-    )
-    approval_requires_authentication: bool = Field(
-        default=True,
-        description="An approved sender counts only when the mail was authenticated for the visible From domain "
-        "(DMARC, or aligned DKIM or SPF).",
-    )
+    approved_senders: SenderList = approved_senders("Senders who are never taken for imitators")
+    approval_requires_authentication: bool = requires_authentication()
 
 
 class ImpersonationAction(MessageAction):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from mailward.policy.approval import approved_senders, requires_authentication
 from mailward.policy.lists import SenderList
 from mailward.policy.message_action import DeferText, MessageAction, RejectText, defer_text, reject_text
 from mailward.policy.table import Table
@@ -12,16 +13,8 @@ from mailward.policy.table import Table
 class SourceTarget(Table):
     """Who is exempt. Approved links and internal domains are those of Web Reputation."""
 
-    approved_senders: SenderList = Field(
-        default_factory=SenderList,
-        description="Senders who are never taken for new spam sources: user@example.com, example.com, *@example.com, *.example.com. "
-        "Compared with the visible From.",
-    )
-    approval_requires_authentication: bool = Field(
-        default=True,
-        description="An approved sender counts only when the mail was authenticated for the visible From domain "
-        "(DMARC, or aligned DKIM or SPF).",
-    )
+    approved_senders: SenderList = approved_senders("Senders who are never taken for new spam sources")
+    approval_requires_authentication: bool = requires_authentication()
 
 
 class SourceAction(MessageAction):

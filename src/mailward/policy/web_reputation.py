@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mailward.policy import message_action
 from mailward.policy.actions import Action
+from mailward.policy.approval import approved_senders, requires_authentication
 from mailward.policy.lists import DomainLists, SenderList
 from mailward.policy.message_action import DeferText, MessageAction, RejectText, TagText
 from mailward.policy.table import Table
@@ -39,7 +40,10 @@ class WebTarget(Table):
         description="low: a link rated below 51 is acted on (dangerous), medium: below 66 (highly suspicious), high: below 81 (suspicious).",
     )
     act_on_untested: bool = Field(default=False, description="Whether a link of which nothing is known is acted on too, at every level.")
-    scan_attachments: bool = Field(default=True, description="Whether attachments are searched for links, in helper processes.")
+    scan_attachments: bool = Field(
+        default=True,
+        description="Whether attachments are searched for links, in helper processes. Codes drawn in the text itself always are.",
+    )
     domain_lists: DomainLists = Field(
         default_factory=DomainLists,
         description='Foreign DNS lists of domains (URI lists) that are asked about links: "dbl.spamhaus.org" (codes from the catalogue), '
@@ -52,16 +56,8 @@ class WebTarget(Table):
         default_factory=UrlList,
         description="Links that are never acted on: example.com (with all its sub-domains), example.com/path (and all below it).",
     )
-    approved_senders: SenderList = Field(
-        default_factory=SenderList,
-        description="Senders whose links are not judged: user@example.com, example.com, *@example.com, *.example.com. "
-        "Compared with the visible From.",
-    )
-    approval_requires_authentication: bool = Field(
-        default=True,
-        description="An approved sender counts only when the mail was authenticated for the visible From domain "
-        "(DMARC, or aligned DKIM or SPF).",
-    )
+    approved_senders: SenderList = approved_senders("Senders whose links are not judged")
+    approval_requires_authentication: bool = requires_authentication()
 
 
 class WebAction(MessageAction):

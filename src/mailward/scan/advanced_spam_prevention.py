@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 from mailward.policy import Policy
-from mailward.scan.approval import approved_sender
+from mailward.scan.approval import approved_sender, unless_approved
 from mailward.scan.assessment import Assessment
 from mailward.scan.opinion import NOTHING, Opinion
-from mailward.scan.verdict import Hit, Kind, Reason
+from mailward.scan.verdict import Hit, Kind
 
 ADVANCED_SPAM_PREVENTION = "advanced_spam_prevention"
 
@@ -29,19 +29,7 @@ def advanced_spam_prevention(assessment: Assessment, policy: Policy) -> Opinion:
     found = score(assessment)
     if not settings.enabled or found is None or assessment.unscannable or found < settings.target.threshold:
         return NOTHING
-    told: tuple[Reason, ...] = ()
     target = settings.target
-    entry, why_not = approved_sender(assessment, target.approved_senders, target.approval_requires_authentication)
-    if entry:
-        entry = f"{ADVANCED_SPAM_PREVENTION}.{entry}"
-        return Opinion(None, entry, (_note("approved", f"Not judged as phishing because of {entry}"),))
-    if why_not:
-        told = (_note("approval-not-counted", f"{ADVANCED_SPAM_PREVENTION}.{why_not}"),)
-    action = settings.action.action
-    if settings.log_only:
-        told = (_note("log-only", f"Advanced Spam Prevention only observes (log_only); it would have used the action {action}"), *told)
-    return Opinion(Hit(ADVANCED_SPAM_PREVENTION, Kind.PHISHING, action, settings.log_only), "", told)
-
-
-def _note(name: str, text: str) -> Reason:
-    return Reason(ADVANCED_SPAM_PREVENTION, name, 0.0, text)
+    sender = approved_sender(assessment, target.approved_senders, target.approval_requires_authentication)
+    hit = Hit(ADVANCED_SPAM_PREVENTION, Kind.PHISHING, settings.action.action, settings.log_only)
+    return unless_approved(hit, sender, "Not judged as phishing", ())

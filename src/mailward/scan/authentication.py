@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailward.auth import Authentication, DmarcPolicy, Outcome
 from mailward.policy import ActOn, Policy
-from mailward.scan.approval import approved_sender
+from mailward.scan.approval import approved_sender, unless_approved
 from mailward.scan.assessment import Assessment
 from mailward.scan.opinion import NOTHING, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason
@@ -27,15 +27,9 @@ def authentication(assessment: Assessment, policy: Policy) -> Opinion:
         return Opinion(None, "", (_note("vouched", f"{auth.arc_sealer} forwarded it, whose word is taken: it had passed DMARC before"),))
     if auth.dmarc_policy not in _ACTED_ON[settings.target.act_on]:
         return NOTHING
-    told: tuple[Reason, ...] = (_note("dmarc", sentence(auth)),)
-    entry, _ = approved_sender(assessment, settings.target.approved_senders, requires_authentication=False)
-    if entry:
-        entry = f"{AUTHENTICATION}.{entry}"
-        return Opinion(None, entry, (_note("approved", f"Its failure was passed over because of {entry}"), *told))
-    action = settings.action.action
-    if settings.log_only:
-        told = (_note("log-only", f"Authentication only observes (log_only); it would have used the action {action}"), *told)
-    return Opinion(Hit(AUTHENTICATION, Kind.IMPERSONATION, action, settings.log_only), "", told)
+    sender = approved_sender(assessment, settings.target.approved_senders, requires_authentication=False)
+    hit = Hit(AUTHENTICATION, Kind.IMPERSONATION, settings.action.action, settings.log_only)
+    return unless_approved(hit, sender, "Its failure was passed over", (_note("dmarc", sentence(auth)),))
 
 
 def fails(auth: Authentication) -> bool:

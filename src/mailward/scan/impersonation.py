@@ -25,7 +25,7 @@ from mailward.policy.lists import EntryList
 from mailward.policy.people import Person
 from mailward.policy.urls import hosts_above, place
 from mailward.reputation.knowledge import Known, known_host
-from mailward.scan.approval import approved_sender
+from mailward.scan.approval import approved_sender, unless_approved
 from mailward.scan.assess import MORE
 from mailward.scan.assessment import Assessment
 from mailward.scan.opinion import NOTHING, Opinion
@@ -63,17 +63,10 @@ def impersonation(assessment: Assessment, policy: Policy) -> Opinion:
         return NOTHING
     told = tuple(_note(sign.name, sign.text) for sign in found)
     target = settings.target
-    entry, why_not = approved_sender(assessment, target.approved_senders, target.approval_requires_authentication)
-    if entry:
-        entry = f"{IMPERSONATION}.{entry}"
-        return Opinion(None, entry, (_note("approved", f"Not judged as an impersonation because of {entry}"), *told))
-    if why_not:
-        told = (*told, _note("approval-not-counted", f"{IMPERSONATION}.{why_not}"))
+    sender = approved_sender(assessment, target.approved_senders, target.approval_requires_authentication)
     action = settings.action.action if is_confirmed(found) else settings.action.probable_action
-    only = parent.log_only or settings.log_only
-    if only:
-        told = (_note("log-only", f"Impersonation only observes (log_only); it would have used the action {action}"), *told)
-    return Opinion(Hit(IMPERSONATION, Kind.IMPERSONATION, action, only), "", told)
+    hit = Hit(IMPERSONATION, Kind.IMPERSONATION, action, parent.log_only or settings.log_only)
+    return unless_approved(hit, sender, "Not judged as an impersonation", told)
 
 
 def action_of(assessment: Assessment, policy: Policy) -> tuple[str, Action]:

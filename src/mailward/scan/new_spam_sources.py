@@ -12,14 +12,14 @@ from enum import IntEnum
 from mailward.policy import Policy
 from mailward.reputation.answer import Standing
 from mailward.reputation.url.rating import Band
-from mailward.scan.approval import approved_sender
+from mailward.scan.approval import approved_sender, unless_approved
 from mailward.scan.assessment import Assessment, RatedUrl
 from mailward.scan.opinion import NOTHING, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason
 from mailward.scan.web_reputation import counted, shown
 
 NEW_SPAM_SOURCES = "new_spam_sources"
-_LOOK = ("model:", "address")  # ratings by how a URL looks, of which nobody has seen the place
+_LOOK = ("model:", "address", "registration")  # ratings by how a URL looks and how old it is, of which nobody has seen the place
 _SHOWN_STANDINGS = {
     Standing.GOOD: "of good standing",
     Standing.UNKNOWN: "of which nothing is known",
@@ -63,20 +63,13 @@ def new_spam_sources(assessment: Assessment, policy: Policy) -> Opinion:
     found = finding(assessment, policy)
     if found is None or found.suspicion < Suspicion.MEDIUM:
         return NOTHING
-    told: tuple[Reason, ...] = (_note(found.suspicion.name.lower(), sentence(found, assessment)),)
+    told = (Reason(NEW_SPAM_SOURCES, found.suspicion.name.lower(), 0.0, sentence(found, assessment)),)
     if found.suspicion is not Suspicion.HIGH:
         return Opinion(None, "", told)
     target = settings.target
-    entry, why_not = approved_sender(assessment, target.approved_senders, target.approval_requires_authentication)
-    if entry:
-        entry = f"{NEW_SPAM_SOURCES}.{entry}"
-        return Opinion(None, entry, (_note("approved", f"Not taken for a new source of spam because of {entry}"), *told))
-    if why_not:
-        told = (*told, _note("approval-not-counted", f"{NEW_SPAM_SOURCES}.{why_not}"))
-    action = settings.action.action
-    if settings.log_only:
-        told = (_note("log-only", f"New Spam Sources only observes (log_only); it would have used the action {action}"), *told)
-    return Opinion(Hit(NEW_SPAM_SOURCES, Kind.NEW_SPAM_SOURCE, action, settings.log_only), "", told)
+    sender = approved_sender(assessment, target.approved_senders, target.approval_requires_authentication)
+    hit = Hit(NEW_SPAM_SOURCES, Kind.NEW_SPAM_SOURCE, settings.action.action, settings.log_only)
+    return unless_approved(hit, sender, "Not taken for a new source of spam", told)
 
 
 def finding(assessment: Assessment, policy: Policy) -> Finding | None:
@@ -127,7 +120,3 @@ def sentence(found: Finding, assessment: Assessment) -> str:
     link = "an untested link" if url.rating == "untested" else f"a link rated {url.rating} ({url.band})"
     sender = f"{assessment.sender_ip.address}, an address {_SHOWN_STANDINGS[found.standing]}"
     return f"{link[0].upper()}{link[1:]} to {shown(url.url)} came from {sender}: suspicion {found.suspicion.name.lower()}"
-
-
-def _note(name: str, text: str) -> Reason:
-    return Reason(NEW_SPAM_SOURCES, name, 0.0, text)

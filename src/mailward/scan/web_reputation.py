@@ -14,7 +14,7 @@ from mailward.policy.urls import hosts_above, place
 from mailward.policy.web_reputation import WebTarget
 from mailward.reputation.answer import ListAnswer, Outcome
 from mailward.reputation.url.rating import band_of, defanged
-from mailward.scan.approval import approved_sender
+from mailward.scan.approval import approved_sender, unless_approved
 from mailward.scan.assessment import Assessment, RatedUrl
 from mailward.scan.opinion import NOTHING, Opinion
 from mailward.scan.verdict import Hit, Kind, Reason
@@ -36,16 +36,9 @@ def web_reputation(assessment: Assessment, policy: Policy) -> Opinion:
     told = tuple(_note("link", sentence(url)) for url in found[:MAX_TOLD])
     if not found:
         return Opinion(None, approved, (_note("approved", f"A link was not judged because of {approved}"),)) if approved else NOTHING
-    entry, why_not = approved_sender(assessment, settings.target.approved_senders, settings.target.approval_requires_authentication)
-    if entry:
-        entry = f"{WEB_REPUTATION}.{entry}"
-        return Opinion(None, entry, (_note("approved", f"Its links were not judged because of {entry}"), *told))
-    if why_not:
-        told = (*told, _note("approval-not-counted", f"{WEB_REPUTATION}.{why_not}"))
-    action = settings.action.action
-    if settings.log_only:
-        told = (_note("log-only", f"Web Reputation only observes (log_only); it would have used the action {action}"), *told)
-    return Opinion(Hit(WEB_REPUTATION, Kind.MALICIOUS_URL, action, settings.log_only), "", told)
+    sender = approved_sender(assessment, settings.target.approved_senders, settings.target.approval_requires_authentication)
+    hit = Hit(WEB_REPUTATION, Kind.MALICIOUS_URL, settings.action.action, settings.log_only)
+    return unless_approved(hit, sender, "Its links were not judged", told)
 
 
 def charged(assessment: Assessment, policy: Policy) -> tuple[list[RatedUrl], str]:

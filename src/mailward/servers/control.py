@@ -17,11 +17,13 @@ from mailward.console import app
 from mailward.gateway import Gateway, Settings, databases
 from mailward.gateway.hops import resolve_forever, suggested_hops
 from mailward.gateway.probes import probe_forever
+from mailward.gateway.registrations import look_up_forever
 from mailward.policy import Policy
 from mailward.policy.dnsbl import ListEntry
 from mailward.reputation.acquaintance.keeper import erase
 from mailward.reputation.ip.keeper import Busy, Keeper
 from mailward.reputation.ip.standard import StandardDatabase
+from mailward.reputation.url.registration import Wanted
 from mailward.servers import listening
 from mailward.servers.sharing import share_forever
 from mailward.servers.worker import die_with
@@ -46,10 +48,12 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.sock
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     policy = gateway.policy
+    wanted = Wanted()
     duties: dict[str, Callable[[asyncio.Event], Awaitable[object]]] = {
         "keeper": partial(keep, settings, policy),
         "lists": partial(databases.refresh_lists, settings),
-        "urls": partial(keep_urls, settings),
+        "urls": partial(keep_urls, settings, wanted.add if settings.urls.registrations else None),
+        "registrations": partial(look_up_forever, settings, policy, wanted),
         "acquaintance": partial(keep_acquaintance, settings),
         "feeds": partial(databases.refresh_feeds, settings),
         "probes": partial(probe_forever, settings, partial(_foreign_lists, policy)),
@@ -120,12 +124,12 @@ async def suggest_forever(settings: Settings, policy: Policy, stop: asyncio.Even
         await pause(stop, SUGGEST_SECONDS)
 
 
-async def keep_urls(settings: Settings, stop: asyncio.Event) -> None:
-    """The same for what is known of URLs: evidence, feeds and people's ratings."""
+async def keep_urls(settings: Settings, seen: Callable[[str], None] | None, stop: asyncio.Event) -> None:
+    """The same for what is known of URLs: evidence, feeds and people's ratings. `seen` is told of domains that were in mail."""
     database = databases.url_database(settings)
     while not stop.is_set():
         try:
-            keeper = databases.url_keeper(settings)
+            keeper = databases.url_keeper(settings, seen)
         except Busy:
             await pause(stop, IDLE_SECONDS)
             continue

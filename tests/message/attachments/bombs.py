@@ -146,6 +146,21 @@ def _cells(rows: int) -> bytes:
     return b"<html>" + (b"<table>" + b"<tr>" + b"<td bgcolor=black>" * 200) * rows
 
 
+def _rich_winmail() -> bytes:
+    """A rich text that says it is 2 GB, of runs that repeat what comes before; and files that begin and never end."""
+    runs = bytearray()
+    written = 207  # octets of the dictionary
+    for i in range(40_000):
+        runs += (b"\x00" + b"aaaaaaaa") if i % 8 == 0 else (b"\xff" + b"".join(_back(written + 17 * n) for n in range(8)))
+        written += 8 if i % 8 == 0 else 8 * 17
+    rich = len(runs).to_bytes(4, "little") + (1 << 31).to_bytes(4, "little") + b"LZFu" + bytes(4) + bytes(runs)
+    return made.tnef(rich=rich) + made._tnef_attribute(2, 0x69002, bytes(14)) * 20_000
+
+
+def _back(written: int) -> bytes:
+    return (((written - 8) % 4096) << 4 | 15).to_bytes(2, "big")
+
+
 def _looping_compound() -> bytes:
     """A file table whose chains lead back into themselves."""
     content = bytearray(made.compound({"WordDocument": b"https://evil.example.com/ " * 1000, "Data": bytes(8000)}))
@@ -185,8 +200,13 @@ BOMBS: dict[str, Callable[[], list[tuple[str, bytes]]]] = {
     "50,000 addresses": lambda: [("a.txt", _addresses(50_000))],
     "50,000 addresses in html": lambda: [("a.html", b"<html>" + b"".join(b"<a href='%s'>x</a>" % each for each in _addresses(50_000).split()))],
     "table of a million cells": lambda: [("a.html", _cells(2_000))],
+    "svg of paths": lambda: [("a.svg", b"<svg>" + b'<path d="%s"/>' % (b"M0 0H9V9H0ZM1 1L2 3L8 8z" * 40_000) + b"</svg>")] * 10,
+    "svg of rings": lambda: [("a.svg", b"<svg>" + b'<path d="%s"/>' % (b"M0 0H900V900H0ZM1 1L2 3L800 800z" * 5_000) + b"</svg>")] * 10,
+    "boxes": lambda: [("a.html", b"<div style='left:1px;top:2px;width:3px;height:4px;background:red'></div>" * 60_000)] * 5,
+    "rows of boxes": lambda: [("a.html", (b"<div>" + b'<i style="width:99999px;background:#000"></i>' * 100 + b"</div>") * 3_000)],
     "characters": lambda: [("a.txt", ("█▀▄ " * 100 + "\n").encode() * 2_000)],
     "compound file with loops": lambda: [("a.doc", _looping_compound())],
+    "winmail.dat of packed text": lambda: [("winmail.dat", _rich_winmail())] * 20,
     "rtf of braces": lambda: [("a.rtf", b"{\\rtf1" + b"{\\field" * 500_000)],
     "xml of open links": lambda: [("a.docx", made.docx("<w:hyperlink>" * 80_000))],
     "calendar of folds": lambda: [("a.ics", b"BEGIN:VCALENDAR\r\nDESCRIPTION:" + b"h\r\n " * 1_000_000)],

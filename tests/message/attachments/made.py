@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from functools import cache
 from html import unescape
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pikepdf
@@ -197,6 +197,49 @@ def outlook(text: str, files: dict[str, bytes] | None = None) -> bytes:
     return compound(streams)
 
 
+def _tnef_attribute(level: int, number: int, data: bytes) -> bytes:
+    return (
+        bytes([level]) + number.to_bytes(4, "little") + len(data).to_bytes(4, "little") + data + (sum(data) & 0xFFFF).to_bytes(2, "little")
+    )
+
+
+def _properties(values: dict[tuple[int, int], bytes]) -> bytes:
+    """MAPI properties (MS-OXTNEF 2.1.3.4), all of variable length, behind some that are not."""
+    before = b"\x03\x00\x17\x00\x01\x00\x00\x00" + b"\x0b\x00\x23\x00\x01\x00\x00\x00" + b"\x40\x00\x39\x00" + bytes(8)
+    name = "Keywords\0".encode("utf-16-le")
+    before += b"\x1f\x10\x00\x80" + bytes(16) + b"\x01\x00\x00\x00" + len(name).to_bytes(4, "little") + name + bytes(-len(name) % 4)
+    before += b"\x02\x00\x00\x00" + (b"\x04\x00\x00\x00a\x00\x00\x00" * 2)  # two values
+    out = (4 + len(values)).to_bytes(4, "little") + before
+    for (kind, number), value in values.items():
+        out += kind.to_bytes(2, "little") + number.to_bytes(2, "little") + b"\x01\x00\x00\x00"
+        out += len(value).to_bytes(4, "little") + value + bytes(-len(value) % 4)
+    return out
+
+
+def tnef(text: str = "", files: dict[str, bytes] | None = None, page: bytes = b"", rich: bytes = b"", long_names: bool = False) -> bytes:
+    """winmail.dat (MS-OXTNEF): a message with its text in one form, and files, by the old attributes or by properties."""
+    values = {(0x1F, 0x1000): (text + "\0").encode("utf-16-le"), (0x102, 0x1013): page, (0x102, 0x1009): rich}
+    out = b"\x78\x9f\x3e\x22\x01\x00" + _tnef_attribute(1, 0x89006, b"\x00\x00\x01\x00")
+    out += _tnef_attribute(1, 0x69007, b"\xe4\x04\x00\x00" + bytes(4))
+    out += _tnef_attribute(1, 0x69003, _properties({key: value for key, value in values.items() if value.strip(b"\0")}))
+    for name, content in (files or {}).items():
+        out += _tnef_attribute(2, 0x69002, b"\x01\x00" + bytes(12))
+        if long_names:
+            out += _tnef_attribute(2, 0x18010, b"A~1.DAT\0")
+            out += _tnef_attribute(2, 0x69005, _properties({(0x1F, 0x3707): (name + "\0").encode("utf-16-le"), (0x102, 0x3701): content}))
+        else:
+            out += _tnef_attribute(2, 0x18010, name.encode() + b"\0") + _tnef_attribute(2, 0x6800F, content)
+    return out
+
+
+def packed_rtf(text: bytes) -> bytes:
+    """Packed rich text (MS-OXRTFCP) without references but the last, which says that it ends."""
+    body = b"".join(b"\x00" + text[i : i + 8] for i in range(0, len(text) - len(text) % 8, 8))
+    rest, end = text[len(text) - len(text) % 8 :], (207 + len(text)) % 4096
+    body += bytes([1 << len(rest)]) + rest + (end << 4).to_bytes(2, "big")
+    return (len(body) + 12).to_bytes(4, "little") + len(text).to_bytes(4, "little") + b"LZFu" + bytes(4) + body
+
+
 def macro(source: str) -> bytes:
     """A module stream with its source in literal tokens (MS-OVBA 2.4.1)."""
     body = ('Attribute VB_Name = "a"\r\n' + source).encode()
@@ -297,6 +340,67 @@ def code_runs(content: str) -> str:
             x = end
         out += "</tr>"
     return out + "</table>"
+
+
+def modules(content: str) -> list[tuple[int, int]]:
+    """The dark modules of a code, with its margin of 4."""
+    code = grey(qr(content, "-s", "1"))
+    return [(x, y) for y in range(code.height) for x in range(code.width) if code.getpixel((x, y)) == 0]
+
+
+def code_boxes(content: str, row: str, cell: str, end: str, dark: str = "#000", light: str = "#fff") -> str:
+    """A code as boxes side by side: what begins a row, a cell with a place for its colour, what ends a row."""
+    code = grey(qr(content, "-s", "1"))
+    colours = [[dark if code.getpixel((x, y)) == 0 else light for x in range(code.width)] for y in range(code.height)]
+    return "".join(row + "".join(cell.format(colour) for colour in line) + end for line in colours)
+
+
+def code_box_runs(content: str) -> str:
+    """A code as rows of boxes, each a run of one colour with its width."""
+    code = grey(qr(content, "-s", "1"))
+    rows = []
+    for y in range(code.height):
+        runs = [(colour, len(list(group))) for colour, group in groupby(code.getpixel((x, y)) for x in range(code.width))]
+        boxes = "".join(f'<span style="width:{3 * n}px;background:{"white" if colour else "black"}"></span>' for colour, n in runs)
+        rows.append(f'<div style="display:flex;height:3px">{boxes}</div>')
+    return "<div>" + "".join(rows) + "</div>"
+
+
+def code_placed(content: str) -> str:
+    """A code as boxes that say where they are."""
+    style = "position:absolute;left:{}px;top:{}px;width:3px;height:3px;background-color:#000"
+    return "".join(f'<div style="{style.format(3 * x, 3 * y)}"></div>' for x, y in modules(content))
+
+
+def code_shadows(content: str) -> str:
+    """A code as the shadows of one box."""
+    shadows = ",".join(f"{4 * x}px {4 * y}px 0 #000" for x, y in modules(content))
+    return f'<div style="width:4px;height:4px;box-shadow:{shadows}"></div>'
+
+
+def svg(shapes: str) -> str:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 60">{shapes}</svg>'
+
+
+def code_svg_use(content: str) -> str:
+    """A code in SVG as one square that is used again and again, light on dark."""
+    uses = "".join(f'<use x="{8 * x}" y="{8 * y}" xlink:href="#p"/>' for x, y in modules(content))
+    return svg(f'<defs><rect id="p" width="8" height="8" fill="white"/></defs><rect width="500" height="500" fill="#000"/>{uses}')
+
+
+def code_svg_path(content: str) -> str:
+    """A code in SVG as one path of closed squares."""
+    return svg('<path d="' + "".join(f"M{x},{y}h1v1h-1z" for x, y in modules(content)) + '"/>')
+
+
+def code_svg_outline(content: str) -> str:
+    """A code in SVG as one path, whose three rings are squares within squares."""
+    code = grey(qr(content, "-s", "1"))
+    rings = [(x, y) for x, y in ((4, 4), (code.width - 11, 4), (4, code.height - 11))]
+    within = {(x + i, y + j) for x, y in rings for i in range(7) for j in range(7)}
+    path = "".join(f"M{x} {y}H{x + 7}V{y + 7}H{x}ZM{x + 1} {y + 1}V{y + 6}H{x + 6}V{y + 1}ZM{x + 2} {y + 2}h3v3h-3z" for x, y in rings)
+    path += "".join(f"M{x} {y}h1v1h-1z" for x, y in modules(content) if (x, y) not in within)
+    return svg(f'<path fill="#111" fill-rule="evenodd" d="{path}"/>')
 
 
 def code_paths(content: str, at_once: bool) -> bytes:

@@ -84,6 +84,10 @@ _HOLD_LINKS: dict[str, Container] = {
     "AES zip": lambda form: ("a.zip", made.locked_zip({"a.html": _page(form)}, "AES256")),
     "rar": lambda form: ("a.rar", made.rar3("a.html", _page(form))),
     "rar5": lambda form: ("a.rar", made.rar5("a.html", _page(form))),
+    "winmail.dat": lambda form: ("winmail.dat", made.tnef("see the file", {"a.html": _page(form)})),
+    "winmail.dat, by properties": lambda form: ("winmail.dat", made.tnef("see the file", {"a page.html": _page(form)}, long_names=True)),
+    "winmail.dat, its page": lambda form: ("winmail.dat", made.tnef(page=_page(form))),
+    "winmail.dat, its rich text": lambda form: ("winmail.dat", made.tnef(rich=made.packed_rtf(made.rtf("Dear", made.plain(form))))),
     "Outlook": lambda form: ("a.msg", made.outlook("see the file", {"a.html": _page(form)})),
 }
 _HOLD_TEXT: dict[str, Container] = {
@@ -99,6 +103,7 @@ _HOLD_TEXT: dict[str, Container] = {
     "calendar": lambda form: ("a.ics", made.calendar(f"Join\n{form}\nnow")),
     "address card": lambda form: ("a.vcf", f"BEGIN:VCARD\r\nNOTE:{form}\r\nEND:VCARD\r\n".encode()),
     "mail": lambda form: ("a.eml", made.mail(_note(form).decode())),
+    "winmail.dat, its text": lambda form: ("winmail.dat", made.tnef(_note(form).decode())),
     "Outlook text": lambda form: ("a.msg", made.outlook(_note(form).decode())),
     "tar": lambda form: ("a.tar", made.tarred({"a.txt": _note(form)})),
     "gzip": lambda form: ("a.txt.gz", gzip.compress(_note(form))),
@@ -164,6 +169,10 @@ _HOLD_CODES: dict[str, Container] = {
     "zip": lambda form: ("a.zip", made.zipped({"a.png": made.qr(form)})),
     "html table": lambda form: ("a.html", f"<html>{made.code_table(form)}</html>".encode()),
     "html table of runs": lambda form: ("a.html", f"<html>{made.code_runs(form)}</html>".encode()),
+    "svg": lambda form: ("a.svg", made.code_text(form, "SVG").encode()),
+    "svg, rings": lambda form: ("a.svg", made.code_svg_outline(form).encode()),
+    "html boxes": lambda form: ("a.html", f"<html>{made.code_placed(form)}</html>".encode()),
+    "letters": lambda form: ("a.txt", made.code_text(form, "ASCII").encode()),
     "characters": lambda form: ("a.txt", made.code_text(form).encode()),
     "characters in html": lambda form: ("a.html", f"<html><meta charset=utf-8><pre>{made.code_text(form)}</pre></html>".encode()),
     "data": lambda form: ("a.html", _data(form)),
@@ -218,6 +227,43 @@ def test_codes(container: Container, written: str, url: str) -> None:
 
 _BODIES = {
     "html table": ("html", lambda form: made.code_table(form)),
+    "boxes in rows": (
+        "html",
+        lambda form: "<div>" + made.code_boxes(form, "<div>", '<i style="background:{}"></i>', "</div>") + "</div>",
+    ),
+    "boxes in rows, by class": (
+        "html",
+        lambda form: (
+            "<style>.d{float:left;background:#000} .l{float:left}</style><div>"
+            + made.code_boxes(form, "<div class='r'>", "<div class='{}'></div>", "</div>", "d", "l")
+            + "</div>"
+        ),
+    ),
+    "boxes and breaks": (
+        "html",
+        lambda form: "<p>" + made.code_boxes(form, "", '<span style="background-color:{}">&nbsp;</span>', "<br>") + "</p>",
+    ),
+    "boxes in a grid": (
+        "html",
+        lambda form: '<div style="display:grid">' + made.code_boxes(form, "", '<div style="background: {}"></div>', "") + "</div>",
+    ),
+    "boxes of runs": ("html", lambda form: made.code_box_runs(form)),
+    "boxes with places": ("html", lambda form: made.code_placed(form)),
+    "shadows": ("html", lambda form: made.code_shadows(form)),
+    "svg": ("html", lambda form: "<p>scan</p>" + made.code_text(form, "SVG")),
+    "svg of runs": ("html", lambda form: "<p>scan</p>" + made.program("qrencode", "-t", "SVG", "--rle", "-o", "-", form).decode()),
+    "svg, a pen": ("html", lambda form: "<p>scan</p>" + made.program("qrencode", "-t", "SVG", "--svg-path", "-o", "-", form).decode()),
+    "svg, one square": ("html", lambda form: made.code_svg_use(form)),
+    "svg, one path": ("html", lambda form: made.code_svg_path(form)),
+    "svg, rings": ("html", lambda form: made.code_svg_outline(form)),
+    "svg as a picture": (
+        "html",
+        lambda form: f'<img src="data:image/svg+xml;base64,{base64.b64encode(made.code_svg_path(form).encode()).decode()}">',
+    ),
+    "letters in html": ("html", lambda form: f"<pre>{made.code_text(form, 'ASCII')}</pre>"),
+    "letters": ("text", lambda form: made.code_text(form, "ASCII")),
+    "letters, dark paper": ("text", lambda form: made.code_text(form, "ASCIIi")),
+    "other letters": ("text", lambda form: made.code_text(form, "ASCII").replace("#", "X")),
     "classes": ("html", lambda form: "<style>td.d{background:#000}</style>" + made.code_table(form, '<td class="{}">&nbsp;', "d", "l")),
     "html table of runs": ("html", lambda form: made.code_runs(form)),
     "characters in html": ("html", lambda form: f"<pre>{made.code_text(form)}</pre>"),
@@ -264,4 +310,4 @@ def test_there_is_a_table() -> None:
     cells = (
         len(_HOLD_LINKS) * len(_LINKS) + len(_HOLD_TEXT) * len(_TEXTS) - len(_NOT_BROKEN) + (len(_HOLD_CODES) + len(_BODIES)) * len(_CODES)
     )
-    assert cells == 564
+    assert cells == 723

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pikepdf
 import pytest
+from msoffcrypto.format.ooxml import OOXMLFile
 from pikepdf import Array, Dictionary, Name, String
 from PIL import Image
 from tests.message.attachments import made
 
 from mailward.message import parse
-from mailward.message.attachments import Attachment, Examined, passwords, worth
+from mailward.message.attachments import Attachment, Examined, passwords, tnef, worth
 from mailward.message.attachments.examine import examine
+from mailward.message.attachments.gathering import Gathering
 
 _URL = "https://evil.example.com/a"
 
@@ -95,7 +100,7 @@ def test_locked_documents_are_told(name: str, content: bytes) -> None:
 @pytest.mark.parametrize("method", ["ZipCrypto", "AES256"])
 def test_a_locked_zip_without_its_password(method: str) -> None:
     """The words of the message do not fit."""
-    examined = _look("a.zip", made.locked_zip({"a.html": b"x"}, method, "unknown"), made.ANNOUNCED)
+    examined = _look("a.zip", made.locked_zip({"a.html": b"x" * 1000}, method, "unknown"), made.ANNOUNCED)
     assert _names(examined) == ["attachment:encrypted"]
 
 
@@ -209,6 +214,11 @@ def test_ordinary_bodies_are_not_worth_it() -> None:
     assert worth(parse(made.mail(newsletter + "</table>", "html"))) == ()
     assert [each.place for each in worth(parse(made.mail(made.code_table(_URL), "html")))] == ["html"]
     assert [each.place for each in worth(parse(made.mail(made.code_text(_URL))))] == ["text"]
+    for page in (made.code_placed(_URL), made.code_shadows(_URL), made.code_svg_path(_URL), made.code_box_runs(_URL)):
+        assert [each.place for each in worth(parse(made.mail(page, "html")))] == ["html"]
+    for page in ("<div>x</div>" * 300, "<svg><path d='M1,2'/></svg>" + "x" * 3000, "<p style='box-shadow:1px 1px 2px #000'>x</p>" * 80):
+        assert worth(parse(made.mail(page, "html"))) == ()
+    assert worth(parse(made.mail("# heading ## more\n" * 50))) == ()
 
 
 def test_without_libarchive() -> None:
@@ -222,3 +232,95 @@ def test_without_libarchive() -> None:
     content = made.rar5("a.txt", b"https://other.example.com/")
     done = subprocess.run([sys.executable, "-c", program], input=content, env=environment, check=True, capture_output=True)
     assert done.stdout.decode().strip() == "['https://evil.example.com/a'] ['attachment:unread']"
+
+
+_PACKED_RTF = {  # the examples of MS-OXRTFCP 4
+    "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0": b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n",
+    "1a0000001c0000004c5a4675e2d44b51410004205758595a0d6e7d010eb0": b"{\\rtf1 WXYZWXYZWXYZWXYZWXYZ}",
+}
+
+
+@pytest.mark.parametrize("packed", _PACKED_RTF)
+def test_rich_text_of_outlook_is_unpacked(packed: str) -> None:
+    """As its specification does it; cut or damaged it ends early, and what is not packed is taken as it is."""
+    content = bytes.fromhex(packed)
+    whole = _PACKED_RTF[packed]
+    assert tnef.rich_text(content) == whole
+    for cut in range(len(content)):
+        assert whole.startswith(tnef.rich_text(content[:cut])[:-20])
+    assert tnef.rich_text(bytes(4) + b"\x05\x00\x00\x00MELA" + bytes(4) + b"plain and more") == b"plain"
+    assert tnef.rich_text(b"something else that is long enough") == b""
+
+
+def test_rich_text_of_outlook_is_bounded() -> None:
+    """A few octets that repeat for ever end at the limit."""
+    bomb = bytes(4) + b"\xff\xff\xff\x7f" + b"LZFu" + bytes(4) + b"\x00aaaaaaaa" + (b"\xff" + b"\x0d\x1f" * 8) * 500_000
+    assert len(tnef.rich_text(bomb)) <= tnef.UNPACKED_BYTES
+
+
+def test_the_body_of_an_outlook_message_is_read_packed_too() -> None:
+    """Outlook saves most bodies as packed rich text only, with the HTML inside."""
+    rich = made.packed_rtf(b'{\\rtf1\\ansi\\fromhtml1 {\\*\\htmltag84 <a href="' + _URL.encode() + b'">}here{\\*\\htmltag92 </a>}}')
+    streams = {"__properties_version1.0": b"", "__substg1.0_10090102": rich}
+    assert _urls(_look("a.msg", made.compound(streams))) == [_URL]
+
+
+@pytest.mark.skipif(not shutil.which("tnef"), reason="needs tnef (Debian package tnef)")
+@pytest.mark.parametrize("long_names", [False, True])
+def test_another_program_reads_the_same_files(tmp_path: Path, long_names: bool) -> None:
+    """The winmail.dat of these tests is one to Debian's `tnef` too."""
+    files = {"a-page.html": f"<a href='{_URL}'>x</a>".encode(), "b.bin": bytes(range(256)) * 3}
+    content = made.tnef("hello", files, long_names=long_names)
+    done = subprocess.run(["tnef", "-C", str(tmp_path), "--unix-paths"], input=content, capture_output=True, check=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files, done.stderr
+    gathered = Gathering()
+    assert dict(tnef.look(content, "x", gathered)) == files
+    assert gathered.examined().findings == ()
+
+
+def test_damaged_winmail_is_read_as_far_as_it_goes() -> None:
+    """Cut anywhere, it is a finding at most."""
+    content = made.tnef("see", {"a.html": f"<a href='{_URL}'>x</a>".encode(), "b.txt": b"hello"}, long_names=True)
+    for cut in range(0, len(content), 7):
+        assert set(_names(_look("winmail.dat", content[:cut]))) <= {"attachment:damaged"}
+    assert _urls(_look("winmail.dat", content[:-10])) == [_URL]
+
+
+def test_messages_within_winmail() -> None:
+    """A forwarded message is an object, whose winmail.dat begins behind the name of its interface."""
+    inner = made.tnef("see", {"a.html": f"<a href='{_URL}'>x</a>".encode()})
+    values = {(0x0D, 0x3701): bytes(16) + inner, (0x1F, 0x3704): "forwarded\0".encode("utf-16-le")}
+    outer = made.tnef("see") + made._tnef_attribute(2, 0x69002, bytes(14)) + made._tnef_attribute(2, 0x69005, made._properties(values))
+    (found,) = _look("winmail.dat", outer).urls
+    assert (found.url, found.found_in) == (_URL, "attachment:winmail.dat/forwarded/a.html")
+
+
+@pytest.mark.parametrize("name", ["docx", "doc", "xlsx"])
+def test_locked_office_documents(name: str) -> None:
+    """What LibreOffice locked opens with the password of the message, and with no other."""
+    content = (made.VECTORS / f"locked.{name}").read_bytes()
+    opened = _look(f"a.{name}", content, made.ANNOUNCED)
+    assert _urls(opened) == ["https://bad.example.com/login?x=1"]
+    assert opened.findings == ()
+    closed = _look(f"a.{name}", content, "the password is: another-1")
+    assert (_urls(closed), _names(closed)) == ([], ["attachment:encrypted"])
+
+
+def test_a_password_that_excel_knows() -> None:
+    """Excel opens such a workbook without asking, and so it is read whatever the message says."""
+    assert _urls(_look("a.xls", (made.VECTORS / "locked.xls").read_bytes())) == ["https://bad.example.com/login?x=1"]
+
+
+def test_documents_locked_as_office_does_today() -> None:
+    """With 100,000 turns for each word only a few are tried; with many more none is."""
+    out = made.io.BytesIO()
+    large = made.docx("Dear customer", _URL, {"a.bin": os.urandom(9000)})  # the library locks small files wrongly
+    OOXMLFile(made.io.BytesIO(large)).encrypt(made.PASSWORD, out)
+    assert _urls(_look("a.docx", out.getvalue(), made.ANNOUNCED)) == [_URL]
+    slow = out.getvalue().replace(b'spinCount="100000"', b'spinCount="999999"')
+    assert slow != out.getvalue()
+    assert _names(_look("a.docx", slow, made.ANNOUNCED)) == ["attachment:encrypted"]
+    started = time.process_time()
+    words = "".join(f"the password is word{n}7 " for n in range(60))
+    assert _names(_look("a.docx", out.getvalue(), words)) == ["attachment:encrypted"]
+    assert time.process_time() - started < 6

@@ -14,9 +14,8 @@ from mailward.reputation.answer import Standing
 from mailward.reputation.dnsbl.health import Health
 from mailward.reputation.evidence import MAX_TEXT
 from mailward.reputation.ip.imports import Refusal
-from mailward.reputation.ip.listfile import About
-from mailward.reputation.ip.standard import KeptList
 from mailward.reputation.listing import Database, Listing
+from mailward.reputation.lists import About, KeptList
 
 Address = Annotated[str, Field(min_length=2, max_length=64, description="An IPv4 or IPv6 address.", examples=["192.0.2.1"])]
 

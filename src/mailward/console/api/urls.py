@@ -32,7 +32,9 @@ class UrlRatingShape(BaseModel):
     rating: int | None = Field(description="0 to 100, low is bad; null: untested.")
     band: str
     why: str
-    source: str = Field(description='What knew it: "own", "evidence", "feed:NAME", "list:...", "model:...", "" for nothing.')
+    source: str = Field(
+        description='What knew it: "own", "evidence", "feed:NAME", "list:...", "model:...", "registration", "" for nothing.'
+    )
     since: int = Field(description="Known to it since then; 0: it does not say.")
     until: int = Field(description="When that ends; 0: never, or nobody knows.")
 

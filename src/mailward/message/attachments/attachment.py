@@ -44,16 +44,18 @@ class Examined:
     findings: tuple[Finding, ...] = ()
 
 
-def worth(message: Message) -> tuple[Attachment, ...]:
+def worth(message: Message, *, files: bool = True) -> tuple[Attachment, ...]:
     """The parts that may hold an address besides those of the message itself; empty for most mail, which then costs nothing more.
 
-    Bodies that draw a code come first, pictures last: where there are too many, files go before pictures.
+    Bodies that draw a code come first, pictures last: where there are too many, files go before pictures. Without `files` only
+    the bodies: what is drawn there belongs to the message itself.
     """
     bodies = [Attachment("", p.content_type, p.charset, p.content, _place(p)) for p in message.parts if p.is_body and draws(p, message)]
+    if not files:
+        return tuple(bodies)
     parts = [p for p in message.parts if not p.is_body and p.content and _is_worth(p)]
     parts.sort(key=_is_picture)
-    files = [Attachment(p.filename, p.content_type, p.charset, p.content) for p in parts[: limits.ATTACHMENTS + 1]]
-    return tuple(bodies + files)
+    return tuple(bodies + [Attachment(p.filename, p.content_type, p.charset, p.content) for p in parts[: limits.ATTACHMENTS + 1]])
 
 
 def _place(part: Part) -> str:

@@ -7,14 +7,14 @@ from io import BytesIO
 
 import olefile
 
-from mailward.message.attachments import carving, limits, office, records, texts
+from mailward.message.attachments import carving, limits, office, records, texts, tnef, unlocking
 from mailward.message.attachments.gathering import Gathering
 
 _LOCKED_WORD = 0x01  # fEncrypted, in octet 11 of the stream WordDocument (MS-DOC 2.5.2)
 _LOCKED_POWERPOINT = (0xF3D1C4DF).to_bytes(4, "little")  # headerToken, at octet 12 of the stream Current User (MS-PPT 2.3.2)
 _HOLDERS = {"package", "contents", "data", "pictures", "workbook"}  # streams that are files, or hold them
 _PROPERTY = "__substg1.0_"  # MS-OXMSG 2.2.1: then four digits of the property and four of its type
-_SUBJECT, _BODY, _HTML, _FILE, _LONG_NAME, _NAME = "0037", "1000", "1013", "37010102", "3707", "3704"
+_SUBJECT, _BODY, _HTML, _RTF, _FILE, _LONG_NAME, _NAME = "0037", "1000", "1013", "10090102", "37010102", "3707", "3704"
 _SECTORS = {(b"\x09\x00", b"\x06\x00"), (b"\x0c\x00", b"\x06\x00")}  # powers of two of the sizes MS-CFB 2.2 allows
 
 Entry = tuple[str, bytes]
@@ -41,7 +41,12 @@ def look(content: bytes, where: str, gathered: Gathering) -> Iterator[Entry]:
                 break
             streams[tuple(name)] = gathered.spend(compound.openstream(name).read(room + 1), room)
     if _is_locked(streams):
-        gathered.note("encrypted", "An Office document is locked with a password; it was not looked into.")
+        whole = len(names) == len(listed)
+        unlocked = unlocking.opened(content, streams.get(("EncryptionInfo",), b""), gathered) if whole else b""
+        if unlocked and (room := gathered.room()):
+            yield "unlocked", gathered.spend(unlocked, room)
+        elif not unlocked:
+            gathered.note("encrypted", "An Office document is locked with a password; it was not looked into.")
     elif ("__properties_version1.0",) in streams:
         yield from _outlook(streams, where, gathered)
     else:
@@ -94,6 +99,8 @@ def _outlook(streams: dict[tuple[str, ...], bytes], where: str, gathered: Gather
         page = values.get(_HTML + "0102", b"") or _string(values, _HTML).encode()
         if page:
             texts.page(page, "", where, gathered)
+        if _RTF in values and (room := gathered.room()):
+            yield "body.rtf", gathered.spend(tnef.rich_text(values[_RTF]), room)
         if _FILE in values:
             yield _string(values, _LONG_NAME) or _string(values, _NAME) or "attachment", values[_FILE]
 

@@ -1,4 +1,4 @@
-"""QR codes that are no pictures: drawn with the cells of a table, or with characters of blocks."""
+"""QR codes that are no pictures: drawn with the cells of a table, with boxes, in SVG, or with characters."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from functools import partial
 from html import unescape
 from itertools import groupby
+from math import isqrt
 from urllib.parse import unquote_to_bytes
 
 import re2
@@ -15,7 +17,7 @@ from PIL import Image, ImageColor
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from mailward.message import charset, html
-from mailward.message.attachments import drawn, limits
+from mailward.message.attachments import drawn, limits, shapes
 from mailward.message.attachments.pictures import Pictures
 from mailward.message.tame import tame
 
@@ -42,12 +44,16 @@ Grid = list[list[int]]  # grey values, rows of one length
 def look(content: bytes, declared: str, where: str, pictures: Pictures) -> None:
     """Read the codes drawn in a page or a text."""
     source = charset.decode(content[: limits.TEXT_CHARS], declared or html.meta_charset(content))
-    if sum(map(source.count, drawn.BLOCKS)) or "&#" in source:
+    blocks = "&#" in source or any(block in source for block in drawn.BLOCKS)
+    letters = any(pair in source for pair in drawn.LETTERS)
+    if blocks or letters:
         text = (
             source
             if "<" not in source
             else unescape(_TAG.sub("", _BREAK.sub("\n", source.replace("\n", " ") if "<pre" not in source.lower() else source)))
         )
+        for grid in _letters(text) if letters else ():
+            pictures.drawn(_picture(grid, _SCALE // 2, _SCALE), where)
         for grid in _blocks(text):
             for width in (_SCALE // 2, _SCALE):  # half as wide as high, as in print; and square, as emojis are
                 if pictures.drawn(_picture(grid, width, _SCALE), where):
@@ -55,6 +61,13 @@ def look(content: bytes, declared: str, where: str, pictures: Pictures) -> None:
     if drawn.has_cells(content):
         for grid in _tables(source):
             pictures.drawn(_picture(grid, _SCALE, _SCALE), where)
+    boxes = drawn.has_boxes(content)
+    if boxes:
+        for grid in _rows_of_boxes(source):
+            pictures.drawn(_picture(grid, _SCALE, _SCALE), where)
+    if boxes or drawn.has_shapes(content):
+        for picture in shapes.pictures(source):
+            pictures.drawn(_framed(picture), where)
 
 
 def data_pictures(content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -80,6 +93,22 @@ def _blocks(text: str) -> Iterator[Grid]:
             width = max(map(len, rows))
             cells = [[_QUARTERS.get(char, "0000") for char in row.ljust(width)] for row in rows]
             yield [[0 if cell[half + side] == "1" else 255 for cell in row for side in (0, 1)] for row in cells for half in (0, 2)]
+
+
+def _letters(text: str) -> Iterator[Grid]:
+    """Neighbouring lines of one letter and spaces; a cell a character, two a module."""
+    lines = [line[: limits.GRID] for line in text.replace("\u00a0", " ").expandtabs(8).splitlines()]
+    count = 0
+    for letter in drawn.LETTERS:
+        for is_drawn, group in groupby(lines, partial(_is_lettered, letter[0])):
+            rows = list(group)[: limits.GRID]
+            if is_drawn and sum(letter in row for row in rows) >= _MODULES and (count := count + 1) <= limits.DRAWINGS:
+                width = max(map(len, rows))
+                yield [[0 if char == letter[0] else 255 for char in row.ljust(width)] for row in rows]
+
+
+def _is_lettered(letter: str, line: str) -> bool:
+    return not line.strip(letter + " ")
 
 
 def _is_drawn(line: str) -> bool:
@@ -112,6 +141,55 @@ def _grid(rows: list[list[LexborNode]], classes: dict[str, int], paper: int) -> 
         grid.append(values[: limits.GRID])
     width = max(map(len, grid))
     return [row + [paper] * (width - len(row)) for row in grid]
+
+
+def _rows_of_boxes(source: str) -> Iterator[Grid]:
+    """Boxes side by side: in rows, each a box of its own or ended by a line break, or as many in each row as there are rows."""
+    root = LexborHTMLParser(tame(source[: limits.TEXT_CHARS], [])).root
+    if root is None:
+        return
+    classes = shapes.rules(source)
+    count = 0
+    for node in root.css("div, section, p, span, center, td, body, pre"):
+        children = list(node.iter())
+        if len(children) < _MODULES:
+            continue
+        rows = _in_rows(children)
+        if len(rows) >= _MODULES and max(map(len, rows)) >= _FEW_DRAWN and (count := count + 1) <= limits.DRAWINGS:
+            yield _grid_of_boxes(rows[: limits.GRID], classes)
+
+
+def _in_rows(children: list[LexborNode]) -> list[list[LexborNode]]:
+    if any(child.tag == "br" for child in children):
+        return [list(group) for is_break, group in groupby(children, lambda child: child.tag == "br") if not is_break]
+    inner = [list(child.iter()) for child in children]
+    if sum(len(each) >= _FEW_DRAWN for each in inner) >= _MODULES:
+        return inner
+    side = isqrt(len(children))
+    return [children[at : at + side] for at in range(0, side * side, side)] if side >= _MODULES and side * side == len(children) else []
+
+
+def _grid_of_boxes(rows: list[list[LexborNode]], classes: dict[str, dict[str, str]]) -> Grid:
+    styles = [[_style(cell, classes) for cell in row] for row in rows]
+    widths = [[shapes.number(style.get("width", "")) or 0.0 for style in row] for row in styles]
+    unit = min((width for row in widths for width in row if width > 0), default=0.0)
+    grid: Grid = []
+    for row, sides in zip(styles, widths, strict=True):
+        values: list[int] = []
+        for style, side in zip(row, sides, strict=True):
+            grey = shapes.background(style)
+            values += [255 if grey is None else grey] * (min(round(side / unit), limits.GRID) if side and unit else 1)
+        grid.append(values[: limits.GRID])
+    width = max(1, *map(len, grid))
+    return [row + [255] * (width - len(row)) for row in grid]
+
+
+def _style(node: LexborNode, classes: dict[str, dict[str, str]]) -> dict[str, str]:
+    attributes = node.attributes
+    found: dict[str, str] = {}
+    for name in (attributes.get("class") or "").split()[:5]:
+        found |= classes.get(name, {})
+    return found | shapes.declared(attributes.get("style") or "")
 
 
 def _span(cell: LexborNode) -> int:
@@ -151,6 +229,10 @@ def _grey(colour: str) -> int | None:
 def _picture(grid: Grid, width: int, height: int) -> Image.Image:
     """A drawing as a picture with a quiet zone."""
     flat = Image.frombytes("L", (len(grid[0]), len(grid)), bytes(value for row in grid for value in row))
-    framed = Image.new("L", (flat.width * width + 2 * _QUIET * _SCALE, flat.height * height + 2 * _QUIET * _SCALE), 255)
-    framed.paste(flat.resize((flat.width * width, flat.height * height), Image.Resampling.NEAREST), (_QUIET * _SCALE,) * 2)
+    return _framed(flat.resize((flat.width * width, flat.height * height), Image.Resampling.NEAREST))
+
+
+def _framed(picture: Image.Image) -> Image.Image:
+    framed = Image.new("L", (picture.width + 2 * _QUIET * _SCALE, picture.height + 2 * _QUIET * _SCALE), 255)
+    framed.paste(picture, (_QUIET * _SCALE,) * 2)
     return framed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mailward.message.attachments import archives, carving, compound, drawings, limits, office, packed, pdf, texts
+from mailward.message.attachments import archives, carving, compound, drawings, limits, office, packed, pdf, texts, tnef
 from mailward.message.attachments.attachment import Attachment, Examined, worth
 from mailward.message.attachments.gathering import Gathering
 from mailward.message.attachments.kind import LIBARCHIVE, Kind, kind
@@ -12,7 +12,7 @@ from mailward.message.attachments.pictures import Pictures
 from mailward.message.parse import parse
 from mailward.message.urls.search import urls_of
 
-_CONTAINERS = LIBARCHIVE | {Kind.ZIP, Kind.TAR, Kind.STREAM, Kind.MAIL, Kind.PDF, Kind.COMPOUND, Kind.RTF}
+_CONTAINERS = LIBARCHIVE | {Kind.ZIP, Kind.TAR, Kind.STREAM, Kind.MAIL, Kind.PDF, Kind.COMPOUND, Kind.TNEF, Kind.RTF}
 
 _XML = (".xml", ".rels")  # members of documents
 
@@ -69,6 +69,8 @@ def _look(attachment: Attachment, depth: int, inner: list[Attachment], gathered:
             _entries(name, pdf.look(content, where, gathered, pictures), inner)
         case Kind.COMPOUND:
             _entries(name, compound.look(content, where, gathered), inner)
+        case Kind.TNEF:
+            _entries(name, tnef.look(content, where, gathered), inner)
         case Kind.STRINGS:
             compound.shortcut(content, where, gathered)
         case Kind.PICTURE:

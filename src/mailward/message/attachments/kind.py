@@ -19,6 +19,7 @@ class Kind(StrEnum):
     RAW = "raw"  # one packed file of a rarer kind: zstd, lz4, lzip, compress
     PDF = "pdf"
     COMPOUND = "compound"  # old Office, Outlook messages, installers (MS-CFB)
+    TNEF = "tnef"  # winmail.dat
     STRINGS = "strings"  # a binary file whose addresses stand in it as they are: shortcuts, OneNote
     PICTURE = "picture"
     RTF = "rtf"
@@ -52,6 +53,7 @@ _MAGIC = (
     (b"%PDF-", Kind.PDF),
     (b"{\\rt", Kind.RTF),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind.COMPOUND),
+    (b"\x78\x9f\x3e\x22", Kind.TNEF),
     (b"L\x00\x00\x00\x01\x14\x02\x00", Kind.STRINGS),  # shortcut
     (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", Kind.STRINGS),  # OneNote
     (b"\x89PNG\r\n", Kind.PICTURE),

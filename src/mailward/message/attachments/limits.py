@@ -14,6 +14,8 @@ TEXT_URLS = 1_000  # addresses read of one text
 URLS = 500  # addresses kept of all attachments together
 XZ_MEMORY = 64 << 20  # bytes an xz stream may ask for
 PASSWORDS = 60  # words of the message tried on a locked file
+OFFICE_PASSWORDS = 12  # on a locked Office document: each takes 0.1 to 0.2 s
+OFFICE_TURNS = 200_000  # of the digest of a password; Office writes 100,000
 PASSWORD_BYTES = 1 << 20  # unpacked to see whether one fits
 
 PICTURE_BYTES = 150  # a code of 21x21 modules with an address takes more

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from mailward.policy.lists import Network
 from mailward.reputation import snapshot
 from mailward.reputation.ip.decisions import Decision
-from mailward.reputation.ip.listfile import About, Pieces
+from mailward.reputation.ip.listfile import Pieces
 from mailward.reputation.ip.ranges import Numbers, exactness, flatten, joined, numbers
 from mailward.reputation.listing import ListingKind
+from mailward.reputation.lists import About
 
 _CUT = 1 << 60  # above every entry
 _RANK = np.zeros(256, np.int64)  # of kinds, where two entries are as exact

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from mailward.policy.lists import Network
+from mailward.reputation.spool import append_lasting
 
 MAX_TEXT = 200  # characters kept of a reason
 _SPARE = 1000  # lines that no longer count before the file is written anew
@@ -47,17 +48,8 @@ class Decisions:
         self.path = path
 
     def append(self, made: Iterable[Decision]) -> None:
-        """Returns when they are on disk. A line that a dead writer left unfinished is ended first. Raises OSError."""
-        lines = b"".join(_encode(each) + b"\n" for each in made)
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        try:
-            size = os.fstat(file).st_size
-            if size and os.pread(file, 1, size - 1) != b"\n":
-                lines = b"\n" + lines
-            os.write(file, lines)
-            os.fsync(file)
-        finally:
-            os.close(file)
+        """Returns when they are on disk. Raises OSError."""
+        append_lasting(self.path, b"".join(_encode(each) + b"\n" for each in made))
 
     def in_force(self, now: float) -> tuple[Decision, ...]:
         """The last decision about each network, of those whose time is not over. A line that cannot be read does not count."""

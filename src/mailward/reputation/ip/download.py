@@ -20,10 +20,24 @@ from mailward.reputation.ip.sources import shown
 SILENT_SECONDS = 20.0  # without a single octet
 MAX_SECONDS = 600.0  # for the whole list
 _CHUNK = 64 << 10
+_HEADERS = {"User-Agent": f"mailward/{__version__}", "Accept-Encoding": "identity"}
 
 
 class DownloadFailed(Exception):  # noqa: N818
-    """The text says why, without the query of the address: it may hold an access code."""
+    """The text says why, without the query of the address: it may hold an access code. `status` is the server's answer, 0 for none."""
+
+    def __init__(self, words: str, status: int = 0) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is taken, how long that may take, and what is asked for."""
+
+    octets: int
+    seconds: float
+    accept: str = "*/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +48,15 @@ class Version:
     modified: str = ""
 
 
-def download(url: str, into: BinaryIO, known: Version, stopping: Callable[[], bool] = lambda: False) -> Version | None:
+def download(
+    url: str, into: BinaryIO, known: Version, stopping: Callable[[], bool] = lambda: False, bounds: Bounds | None = None
+) -> Version | None:
     """Write a list to a file; None when it is still the known version. Certificates are those the system trusts.
 
     Raises DownloadFailed, also when `stopping` becomes true.
     """
-    asked = urllib.request.Request(url, headers={"User-Agent": f"mailward/{__version__}", "Accept-Encoding": "identity"})  # noqa: S310
+    bounds = bounds or Bounds(MAX_OCTETS, MAX_SECONDS)
+    asked = urllib.request.Request(url, headers={**_HEADERS, "Accept": bounds.accept})  # noqa: S310
     if known.etag:
         asked.add_header("If-None-Match", known.etag)
     elif known.modified:
@@ -47,29 +64,29 @@ def download(url: str, into: BinaryIO, known: Version, stopping: Callable[[], bo
     secure = urllib.request.HTTPSHandler(context=ssl.create_default_context())
     try:
         with urllib.request.build_opener(secure, _OnlyHttps).open(asked, timeout=SILENT_SECONDS) as answer:
-            _copy(answer, into, stopping)
+            _copy(answer, into, stopping, bounds)
             return Version(answer.headers.get("ETag", "")[:500], answer.headers.get("Last-Modified", "")[:100])
     except HTTPError as error:
         if error.code == http.HTTPStatus.NOT_MODIFIED:
             return None
-        raise DownloadFailed(_status(error.code)) from None
+        raise DownloadFailed(_status(error.code), error.code) from None
     except URLError as error:
         raise DownloadFailed(_words(error.reason)) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DownloadFailed(_words(error)) from None
 
 
-def _copy(answer: Any, into: BinaryIO, stopping: Callable[[], bool]) -> None:
+def _copy(answer: Any, into: BinaryIO, stopping: Callable[[], bool], bounds: Bounds) -> None:
     expected = answer.headers.get("Content-Length", "")
-    if expected.isdecimal() and int(expected) > MAX_OCTETS:
-        raise DownloadFailed(f"the list is larger than {MAX_OCTETS >> 20} MB")
-    octets, deadline = 0, time.monotonic() + MAX_SECONDS
+    if expected.isdecimal() and int(expected) > bounds.octets:
+        raise DownloadFailed(f"the list is larger than {bounds.octets >> 20} MB")
+    octets, deadline = 0, time.monotonic() + bounds.seconds
     while chunk := answer.read1(_CHUNK):
         octets += len(chunk)
-        if octets > MAX_OCTETS:
-            raise DownloadFailed(f"the list is larger than {MAX_OCTETS >> 20} MB")
+        if octets > bounds.octets:
+            raise DownloadFailed(f"the list is larger than {bounds.octets >> 20} MB")
         if time.monotonic() > deadline:
-            raise DownloadFailed(f"the download takes longer than {MAX_SECONDS:.0f} seconds")
+            raise DownloadFailed(f"the download takes longer than {bounds.seconds:.0f} seconds")
         if stopping():
             raise DownloadFailed("interrupted, because the service stops")
         into.write(chunk)

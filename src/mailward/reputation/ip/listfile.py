@@ -1,16 +1,12 @@
-"""An imported list as it is kept: one immutable file, replaced as a whole.
+"""An imported list of addresses as it is kept (see `reputation/lists.py`): the texts, and the columns of v4 and v6.
 
-The file is an uncompressed numpy archive (.npz): a JSON note about the list, the texts, and the columns of v4 and v6.
 Exclusions have been cut out; what is left is disjoint and sorted, and every piece knows how exact its entry was.
 """
 
 from __future__ import annotations
 
-import os
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,30 +19,9 @@ from mailward.reputation.ip.formats import EXCLUDED, UNSAID
 from mailward.reputation.ip.imports import Imported, Rows
 from mailward.reputation.ip.ranges import Numbers, exactness, flatten, taken
 from mailward.reputation.listing import BY_LABEL, ListingKind
-
-SUFFIX = ".npz"
+from mailward.reputation.lists import SUFFIX, About, ListDamaged, octets, opened, store
 
 _OUT = 1000  # more exact than any entry
-
-
-class ListDamaged(Exception):  # noqa: N818
-    """A list file that cannot be used; the text says which."""
-
-
-class About(msgspec.Struct, frozen=True, kw_only=True):
-    """The note in a list file. Times in seconds since 1970; `kind` is the label of entries that do not say theirs."""
-
-    name: str
-    kind: str
-    source: str  # where it comes from, as it stands in reasons: "ipsum 2026-08-22"
-    imported: int
-    expires: int  # 0: never
-    entries: int
-    refused: int
-    format: str
-
-    def holds(self, now: float) -> bool:
-        return not self.expires or self.expires > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,45 +51,11 @@ def write(folder: Path, about: About, imported: Imported) -> None:
     store(path, arrays)
 
 
-def renew(path: Path, expires: int) -> None:
-    """Keep a list as it is, with another end. Raises ListDamaged and OSError."""
-    with opened(path) as archive:
-        found = msgspec.json.decode(archive["about"].tobytes(), type=About)
-        arrays = {name: archive[name] for name in archive}
-    store(path, {**arrays, "about": octets(msgspec.structs.replace(found, expires=expires))})
-
-
-def about(path: Path) -> About:
-    """The note of a list, without the list. Raises ListDamaged."""
-    with opened(path) as archive:
-        return msgspec.json.decode(archive["about"].tobytes(), type=About)
-
-
 def read(path: Path) -> tuple[tuple[str, ...], Pieces, Pieces]:
     """Texts, v4 and v6. Raises ListDamaged."""
     with opened(path) as archive:
         texts = msgspec.json.decode(archive["texts"].tobytes(), type=tuple[str, ...])
         return texts, _family(archive, "v4"), _family(archive, "v6")
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
-    """The columns of an archive. Raises ListDamaged, also for what is missing in it."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            yield archive
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, msgspec.MsgspecError) as error:
-        raise ListDamaged(f"{path} cannot be used: {error}. Import the list again, or delete the file.") from error
-
-
-def store(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Replace an archive as a whole; returns when it is on disk. Raises OSError."""
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    with draft.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def _keep_since(pieces: Pieces, before: Pieces) -> None:
@@ -157,8 +98,3 @@ def _columns(family: str, pieces: Pieces) -> dict[str, npt.NDArray[Any]]:
 def _family(archive: Mapping[str, npt.NDArray[Any]], family: str) -> Pieces:
     first, last, *rest = (archive[f"{family}_{name}"] for name in ("first", "last", "kind", "exact", "text", "since"))
     return Pieces(tuple(first), tuple(last), *rest)
-
-
-def octets(note: Any) -> npt.NDArray[np.uint8]:
-    """A note as a column of an archive."""
-    return np.frombuffer(msgspec.json.encode(note), np.uint8)

@@ -18,7 +18,7 @@ import msgspec
 
 from mailward.reputation.ip.download import DownloadFailed, Version, download
 from mailward.reputation.ip.imports import ListRefused
-from mailward.reputation.ip.listfile import ListDamaged
+from mailward.reputation.lists import ListDamaged
 
 STATE_FILE = "refresh.json"
 AGAIN_SECONDS = 15 * 60.0  # after a failure

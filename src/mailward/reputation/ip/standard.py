@@ -12,14 +12,11 @@ no list and no promotion puts a protected address into the standard database.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import BinaryIO
@@ -33,22 +30,13 @@ from mailward.reputation.ip import listfile, starter
 from mailward.reputation.ip.composition import Composition
 from mailward.reputation.ip.decisions import MAX_TEXT, Act, Decision, Decisions
 from mailward.reputation.ip.imports import Imported, read
-from mailward.reputation.ip.listfile import About, ListDamaged
 from mailward.reputation.ip.protected import Protected
-from mailward.reputation.ip.sources import NAME, ListSource
+from mailward.reputation.ip.sources import ListSource
 from mailward.reputation.listing import Database, ListingKind
+from mailward.reputation.lists import About, KeptList, ListDamaged, ListFolder, locked, state_of
 
 EXCEPTION_SECONDS = 90 * 86400  # how long a delisting holds against lists that go on naming the address
 MAX_LISTS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class KeptList:
-    """A list in the folder; without `about` where its file is damaged, and `defect` says how."""
-
-    name: str
-    about: About | None
-    defect: str = ""
 
 
 class _Published(msgspec.Struct, frozen=True):
@@ -67,7 +55,7 @@ class StandardDatabase:
 
     def __init__(self, folder: Path, snapshots: Path, protected: Protected | None = None) -> None:
         self._folder = folder / "standard"
-        self._lists = self._folder / "lists"
+        self._lists = ListFolder(self._folder / "lists", "list", MAX_LISTS)
         self._decisions = Decisions(self._folder / "decisions.jsonl")
         self._note = self._folder / "published.json"
         self._table = snapshots / snapshot.STANDARD_FILE
@@ -89,8 +77,7 @@ class StandardDatabase:
         `source_text` says where it comes from and stands in every reason. Raises ValueError for a name that cannot be a
         file's, a kind of the other database, and too many lists.
         """
-        if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be the name of a list; take up to 60 small letters, digits, - and _")
+        self._lists.check_name(name)
         if kind.database is not Database.STANDARD:
             raise ValueError(f"{kind.label} is a kind of the dynamic database, which takes evidence and no lists")
         about = About(
@@ -104,9 +91,8 @@ class StandardDatabase:
             format=entries.format,
         )
         with self._locked():
-            if not self._path(name).exists() and len(self._files()) >= MAX_LISTS:
-                raise ValueError(f"there are {MAX_LISTS} lists already; remove one first")
-            listfile.write(self._lists, about, entries)
+            self._lists.check_room(name)
+            listfile.write(self._lists.folder, about, entries)
         return about
 
     def take_list(self, source: ListSource, file: BinaryIO, believed: Callable[[int], None], now: float) -> None:
@@ -119,32 +105,20 @@ class StandardDatabase:
     def renew_list(self, name: str, expires: int) -> None:
         """The same list holds for longer: its source says it has not changed. Raises ListDamaged."""
         with self._locked():
-            listfile.renew(self._path(name), expires)
+            self._lists.renew(name, expires)
 
     def find_list(self, name: str) -> About | None:
         """The note of a list that can be used; None where there is none."""
-        try:
-            return listfile.about(self._path(name)) if self._path(name).exists() else None
-        except ListDamaged:
-            return None
+        return self._lists.find(name)
 
     def remove_list(self, name: str) -> bool:
         """Whether there was one."""
         with self._locked():
-            if not NAME.fullmatch(name) or not self._path(name).exists():
-                return False
-            self._path(name).unlink()
-            return True
+            return self._lists.remove(name)
 
     def lists(self) -> tuple[KeptList, ...]:
         """Every list that is kept, expired ones too, by name."""
-        found = []
-        for path in self._files():
-            try:
-                found.append(KeptList(path.stem, listfile.about(path)))
-            except ListDamaged as error:
-                found.append(KeptList(path.stem, None, str(error)))
-        return tuple(found)
+        return self._lists.kept()
 
     # Decisions
 
@@ -187,7 +161,7 @@ class StandardDatabase:
 
     def _due(self, now: float) -> bool:
         published = self._published()
-        if not self._lists.is_dir() or not self._table.exists() or published.inputs != self._inputs():
+        if not self._lists.folder.is_dir() or not self._table.exists() or published.inputs != self._inputs():
             return True
         return 0 < published.next <= now
 
@@ -199,7 +173,7 @@ class StandardDatabase:
         for kept in self.lists():
             if kept.about is not None and kept.about.holds(now):
                 try:
-                    table.add_list(kept.about, *listfile.read(self._path(kept.name)))
+                    table.add_list(kept.about, *listfile.read(self._lists.path(kept.name)))
                 except ListDamaged:
                     continue  # `lists` shows it
                 ends.append(kept.about.expires)
@@ -240,37 +214,24 @@ class StandardDatabase:
         digest = hashlib.sha256()
         for column in (column for version in (4, 6) for ends in self._protected.ranges(version) for column in ends):
             digest.update(column.data)
-        for path in (*self._files(), self._decisions.path):
-            if path.exists():
-                found = path.stat()
-                digest.update(f"{path.name} {found.st_ino} {found.st_size} {found.st_mtime_ns}\n".encode())
+        digest.update(state_of([*self._lists.files(), self._decisions.path]))
         return digest.hexdigest()
 
     # The folder
 
-    def _path(self, name: str) -> Path:
-        return self._lists / (name + listfile.SUFFIX)
-
-    def _files(self) -> list[Path]:
-        return sorted(self._lists.glob(f"*{listfile.SUFFIX}"))
-
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock; it dies with the process. What dead writers left is removed, and a new folder gets the starter list."""
+        """Hold the lock. What dead writers left is removed, and a new folder gets the starter list."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self._folder / "lock"):
             for left in self._folder.rglob("*.tmp"):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-            if not self._lists.is_dir():
-                draft = self._lists.with_suffix(".tmp")
+            if not self._lists.folder.is_dir():
+                draft = self._lists.folder.with_suffix(".tmp")
                 draft.mkdir()
                 listfile.write(draft, *starter.starter_list())
-                draft.rename(self._lists)
+                draft.rename(self._lists.folder)
             yield
-        finally:
-            os.close(file)
 
 
 def _network(source: Source | Network) -> Network:

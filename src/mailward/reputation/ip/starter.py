@@ -18,9 +18,9 @@ from pathlib import Path
 from mailward.policy.lists import Network
 from mailward.reputation.ip.formats import Format
 from mailward.reputation.ip.imports import Imported, read
-from mailward.reputation.ip.listfile import About
 from mailward.reputation.ip.protected import DATA, collapsed
 from mailward.reputation.listing import ListingKind
+from mailward.reputation.lists import About
 
 STARTER = "starter"  # the name of the list
 STARTER_FILE = "starter.txt"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -17,7 +18,7 @@ from mailward.reputation.ip.keeper import locked
 from mailward.reputation.url import evidence
 from mailward.reputation.url.domains import Domains, Held
 from mailward.reputation.url.entry import EntryKind
-from mailward.reputation.url.evidence import UrlEvidence
+from mailward.reputation.url.evidence import UrlEvidence, UrlEvidenceKind
 from mailward.reputation.url.place import Keying, Scope, text
 from mailward.reputation.url.store import FOLDER, next_serial, salt_in
 from mailward.reputation.url.table import EVIDENCE_FILE, LIFE_FILE, POPULAR_FILE, SCOPES, UrlTable, write
@@ -35,10 +36,14 @@ log = logging.getLogger("mailward.reputation")
 
 
 class UrlKeeper:
-    """Raises `Busy` when another process has the lock, OSError when the folder cannot be used. Use as a context manager."""
+    """Raises `Busy` when another process has the lock, OSError when the folder cannot be used. Use as a context manager.
 
-    def __init__(self, folder: Path, snapshots: Path) -> None:
+    `seen` is told of each domain that was in mail, again and again.
+    """
+
+    def __init__(self, folder: Path, snapshots: Path, seen: Callable[[str], None] | None = None) -> None:
         self._folder, self._snapshots = folder / FOLDER, snapshots
+        self._seen = seen
         self._lock = locked(self._folder)
         self._keying = Keying(salt_in(self._folder))
         self.domains = Domains(self._keying)
@@ -84,6 +89,8 @@ class UrlKeeper:
             about = self.domains.learn(piece)
             self._changed |= about
             self._lived |= not about
+            if self._seen is not None and piece.kind in (UrlEvidenceKind.SEEN, UrlEvidenceKind.SEEN_CLEAN):
+                self._seen(piece.name)
             learned += 1
         self._unsaved |= learned > 0
         return learned

@@ -12,10 +12,13 @@ from mailward.reputation.mapped import SnapshotError
 from mailward.reputation.snapshot import DYNAMIC_FILE, STANDARD_FILE, Table
 from mailward.reputation.url.entry import Entry
 from mailward.reputation.url.place import DOMAIN, HOST, PATH, URL, Keying, Place, above, far_above, steps
-from mailward.reputation.url.table import EVIDENCE_FILE, FEEDS_FILE, LIFE_FILE, OWN_FILE, POPULAR_FILE, UrlTable
+from mailward.reputation.url.table import EVIDENCE_FILE, FEEDS_FILE, LIFE_FILE, OWN_FILE, POPULAR_FILE, REGISTERED_FILE, UrlTable
 
 DAY = 86_400
 SETTLED_DAYS = 7  # so long domains have to be watched before "new here" says something
+YOUNG_DAYS = 30  # a domain registered within so many days is young
+
+_FILES = (OWN_FILE, EVIDENCE_FILE, FEEDS_FILE, POPULAR_FILE, LIFE_FILE, REGISTERED_FILE)
 
 log = logging.getLogger("mailward.reputation")
 
@@ -24,9 +27,8 @@ class UrlKnowledge:
     """The tables in the snapshots folder. Opens what is there; what is not (yet) is empty."""
 
     def __init__(self, snapshots: Path) -> None:
-        self.own, self.evidence, self.feeds, self.popular, self.life = (
-            UrlTable(snapshots / name) for name in (OWN_FILE, EVIDENCE_FILE, FEEDS_FILE, POPULAR_FILE, LIFE_FILE)
-        )
+        self._tables = tuple([UrlTable(snapshots / name) for name in _FILES])
+        self.own, self.evidence, self.feeds, self.popular, self.life, self.registrations = self._tables
         self._addresses = (Table(snapshots / STANDARD_FILE), Table(snapshots / DYNAMIC_FILE))
         self._keyings: dict[bytes, Keying] = {}
         self.follow()
@@ -34,14 +36,13 @@ class UrlKnowledge:
     def follow(self) -> bool:
         """Take up newer tables; whether there was one. A damaged file is logged and the table before stays."""
         changed = False
-        for table in (self.own, self.evidence, self.feeds, self.popular, self.life, *self._addresses):
+        for table in (*self._tables, *self._addresses):
             try:
                 changed |= table.follow(force=True)
             except SnapshotError as error:
                 log.error("%s", error)
         if changed:
-            tables = (self.own, self.evidence, self.feeds, self.popular, self.life)
-            self._keyings = {table.salt: Keying(table.salt) for table in tables if len(table)}
+            self._keyings = {table.salt: Keying(table.salt) for table in self._tables if len(table)}
         return changed
 
     def rated(self, place: Place, now: float) -> Entry | None:
@@ -82,6 +83,15 @@ class UrlKnowledge:
             return None
         found = self.life.find(keying.key(DOMAIN + place.domain), now)
         return max(0, int(now) // DAY - found.since // DAY) if found is not None else 0
+
+    def young(self, place: Place, now: float) -> int | None:
+        """Days since the domain was registered, where a registry said so and they are fewer than YOUNG_DAYS."""
+        keying = self._keyings.get(self.registrations.salt) if len(self.registrations) else None
+        if keying is None or place.is_address:
+            return None
+        found = self.registrations.find(keying.key(DOMAIN + place.domain), now)
+        days = max(0, int(now) - found.since) // DAY if found is not None and found.since else YOUNG_DAYS
+        return days if days < YOUNG_DAYS else None
 
     def _most_exact(self, table: UrlTable, place: Place, domains: Callable[[str], tuple[str, ...]], now: float) -> Entry | None:
         keying = self._keyings.get(table.salt)

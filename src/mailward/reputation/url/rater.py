@@ -94,6 +94,8 @@ class Rater:
         rank, origin = self._knowledge.rank(place, now)
         if rank:
             return _ranked(found, rank, origin, given_away=bool(known_host(place.host) & _GIVEN_AWAY))
+        if (age := self._knowledge.young(place, now)) is not None:
+            return _young(found, age)
         days = self._knowledge.first_seen(place, now)
         if days is None or days >= self._new_days:
             return found
@@ -175,6 +177,14 @@ def _ranked(found: Rating, rank: int, origin: str, *, given_away: bool) -> Ratin
         return Rating(found.url, None, f"nothing is known of it but that {words}", f"feed:{origin}")
     milder = {LOOKS_DANGEROUS: LOOKS_HIGHLY_SUSPICIOUS, LOOKS_HIGHLY_SUSPICIOUS: LOOKS_SUSPICIOUS}.get(found.rating)
     return Rating(found.url, milder, f"{found.why}, but {words}", found.source)
+
+
+def _young(found: Rating, days: int) -> Rating:
+    """Most domains made for one mailing are used within days: what nothing is known of is suspicious, and the look counts one step more."""
+    worse = {None: LOOKS_SUSPICIOUS, LOOKS_SUSPICIOUS: LOOKS_HIGHLY_SUSPICIOUS, LOOKS_HIGHLY_SUSPICIOUS: LOOKS_DANGEROUS}
+    when = "today" if days == 0 else f"{days} {'day' if days == 1 else 'days'} ago"
+    rating = worse.get(found.rating, found.rating)
+    return Rating(found.url, rating, f"{found.why}; its domain was registered {when}", found.source or "registration")
 
 
 def _day(seconds: int) -> str:

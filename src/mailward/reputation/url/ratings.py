@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from mailward.reputation.spool import append_lasting
 from mailward.reputation.url.place import MAX_URL, Scope, place_of, steps
 
 MAX_TEXT = 200  # characters kept of a reason or a name
@@ -73,19 +73,11 @@ class OwnRatings:
         self.path = path
 
     def append(self, made: Iterable[OwnRating]) -> None:
-        """Returns when they are on disk. A line that a dead writer left unfinished is ended first. Raises OSError, ValueError when full."""
-        lines = b"".join(_encode(each) + b"\n" for each in made)
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        """Returns when they are on disk. Raises OSError, ValueError when full."""
         try:
-            size = os.fstat(file).st_size
-            if size + len(lines) > MAX_FILE:
-                raise ValueError(f"{self.path} has {size >> 20} MB; put it aside, and import the ratings you still want")
-            if size and os.pread(file, 1, size - 1) != b"\n":
-                lines = b"\n" + lines
-            os.write(file, lines)
-            os.fsync(file)
-        finally:
-            os.close(file)
+            append_lasting(self.path, b"".join(_encode(each) + b"\n" for each in made), MAX_FILE)
+        except ValueError as error:
+            raise ValueError(f"{error}; put it aside, and import the ratings you still want") from None
 
     def history(self) -> list[OwnRating]:
         """Everything that was ever said, the oldest first. A line that cannot be read does not count."""

@@ -7,13 +7,11 @@ and each change is a rename or appended lines.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,9 +19,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mailward.reputation.ip import listfile
-from mailward.reputation.ip.listfile import ListDamaged
-from mailward.reputation.ip.sources import NAME
+from mailward.reputation import lists
+from mailward.reputation.lists import About, KeptList, ListDamaged, ListFolder
 from mailward.reputation.mapped import SnapshotError
 from mailward.reputation.url.entry import FEED_KINDS, EntryKind
 from mailward.reputation.url.feeds import FeedSource
@@ -34,31 +31,6 @@ from mailward.reputation.url.table import COLUMNS, FEEDS_FILE, OWN_FILE, POPULAR
 
 FOLDER = "urls"  # below `Settings.reputation_folder`
 MAX_LISTS = 100
-
-
-class FeedNote(msgspec.Struct, frozen=True, kw_only=True):
-    """The note in a list file. Times in seconds since 1970."""
-
-    name: str
-    kind: str
-    source: str  # where it comes from, as it stands in reasons: "urlhaus 2026-11-25"
-    imported: int
-    expires: int  # 0: never
-    entries: int
-    refused: int
-    format: str
-
-    def holds(self, now: float) -> bool:
-        return not self.expires or self.expires > now
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFeed:
-    """A feed in the folder; without `note` where its file is damaged, and `defect` says how."""
-
-    name: str
-    note: FeedNote | None
-    defect: str = ""
 
 
 class _Published(msgspec.Struct, frozen=True):
@@ -76,7 +48,7 @@ class UrlDatabase:
 
     def __init__(self, folder: Path, snapshots: Path) -> None:
         self._folder = folder / FOLDER
-        self._lists = self._folder / "lists"
+        self._lists = ListFolder(self._folder / "lists", "feed", MAX_LISTS)
         self._ratings = OwnRatings(self._folder / "ratings.jsonl")
         self._note = self._folder / "published.json"
         self._snapshots = snapshots
@@ -97,11 +69,10 @@ class UrlDatabase:
 
     # Feeds
 
-    def import_feed(self, name: str, feed: Imported, kind: EntryKind, source_text: str, expires: int, now: float) -> FeedNote:
+    def import_feed(self, name: str, feed: Imported, kind: EntryKind, source_text: str, expires: int, now: float) -> About:
         """Keep a feed, in place of the one of that name. What that one had too is known since then. Raises ValueError."""
-        if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be the name of a feed; take up to 60 small letters, digits, - and _")
-        note = FeedNote(
+        self._lists.check_name(name)
+        about = About(
             name=name,
             kind=kind.label,
             source=source_text,
@@ -111,14 +82,13 @@ class UrlDatabase:
             refused=feed.refused,
             format=feed.format,
         )
-        path = self._path(name)
+        path = self._lists.path(name)
         with self._locked():
-            if not path.exists() and len(self._files()) >= MAX_LISTS:
-                raise ValueError(f"there are {MAX_LISTS} feeds already; remove one first")
+            self._lists.check_room(name)
             columns = _sorted(feed.columns)
             _keep_since(columns, path)
-            listfile.store(path, {"about": listfile.octets(note), "texts": listfile.octets(feed.texts), **columns})
-        return note
+            lists.store(path, {"about": lists.octets(about), "texts": lists.octets(feed.texts), **columns})
+        return about
 
     def take_list(self, source: FeedSource, file: BinaryIO, believed: Callable[[int], None], now: float) -> None:
         """Read a feed that the settings name, and keep it if its number of entries is `believed`."""
@@ -129,37 +99,21 @@ class UrlDatabase:
 
     def renew_list(self, name: str, expires: int) -> None:
         """The same feed holds for longer: its source says it has not changed. Raises ListDamaged."""
-        path = self._path(name)
         with self._locked():
-            note = _note(path)
-            with listfile.opened(path) as archive:
-                arrays = {each: archive[each] for each in archive}
-            listfile.store(path, {**arrays, "about": listfile.octets(msgspec.structs.replace(note, expires=expires))})
+            self._lists.renew(name, expires)
 
-    def find_list(self, name: str) -> FeedNote | None:
+    def find_list(self, name: str) -> About | None:
         """The note of a feed that can be used; None where there is none."""
-        try:
-            return _note(self._path(name)) if self._path(name).exists() else None
-        except ListDamaged:
-            return None
+        return self._lists.find(name)
 
     def remove_list(self, name: str) -> bool:
         """Whether there was one."""
         with self._locked():
-            if not NAME.fullmatch(name) or not self._path(name).exists():
-                return False
-            self._path(name).unlink()
-            return True
+            return self._lists.remove(name)
 
-    def feeds(self) -> tuple[KeptFeed, ...]:
+    def feeds(self) -> tuple[KeptList, ...]:
         """Every feed that is kept, expired ones too, by name."""
-        found = []
-        for path in self._files():
-            try:
-                found.append(KeptFeed(path.stem, _note(path)))
-            except ListDamaged as error:
-                found.append(KeptFeed(path.stem, None, str(error)))
-        return tuple(found)
+        return self._lists.kept()
 
     # Ratings
 
@@ -246,17 +200,17 @@ class UrlDatabase:
         origins: list[str] = []
         ends: list[int] = []
         for kept in self.feeds():
-            if kept.note is None or not kept.note.holds(now) or _file_of(kept.note) != file:
+            if kept.about is None or not kept.about.holds(now) or _file_of(kept.about) != file:
                 continue
             try:
-                with listfile.opened(self._path(kept.name)) as archive:
+                with lists.opened(self._lists.path(kept.name)) as archive:
                     said = msgspec.json.decode(archive["texts"].tobytes(), type=list[str])
-                    parts.append(_rows({name: archive[name] for name in _KEPT}, kept.note, len(origins), len(texts) - 1))
+                    parts.append(_rows({name: archive[name] for name in _KEPT}, kept.about, len(origins), len(texts) - 1))
             except ListDamaged:
                 continue  # `feeds` shows it
-            origins.append(kept.note.name)
+            origins.append(kept.about.name)
             texts += said[1:]
-            ends.append(kept.note.expires)
+            ends.append(kept.about.expires)
         columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in COLUMNS}
         if file == POPULAR_FILE:
             columns["rating"] = np.minimum(columns["count"] >> 12, 255).astype("<u1")  # so that the better rank counts
@@ -272,32 +226,19 @@ class UrlDatabase:
 
     def _inputs(self, file: str) -> str:
         """Stands for everything a table is made of; "" for nothing."""
-        digest, paths = hashlib.sha256(), [self._ratings.path] if file == OWN_FILE else self._files()
-        found = [(path, path.stat()) for path in paths if path.exists()]
-        for path, state in found:
-            digest.update(f"{path.name} {state.st_ino} {state.st_size} {state.st_mtime_ns}\n".encode())
-        return digest.hexdigest() if found else ""
+        state = lists.state_of([self._ratings.path] if file == OWN_FILE else self._lists.files())
+        return hashlib.sha256(state).hexdigest() if state else ""
 
     # The folder
 
-    def _path(self, name: str) -> Path:
-        return self._lists / (name + listfile.SUFFIX)
-
-    def _files(self) -> list[Path]:
-        return sorted(self._lists.glob(f"*{listfile.SUFFIX}"))
-
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock; it dies with the process. What dead writers left is removed."""
-        self._lists.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            for left in (*self._lists.glob("*.tmp"), *self._folder.glob("published.tmp")):
+        """Hold the lock. What dead writers left is removed."""
+        self._lists.folder.mkdir(parents=True, exist_ok=True)
+        with lists.locked(self._folder / "lock"):
+            for left in (*self._lists.folder.glob("*.tmp"), *self._folder.glob("published.tmp")):
                 left.unlink()
             yield
-        finally:
-            os.close(file)
 
 
 _KEPT = ("key", "scope", "rating", "since", "count", "text")
@@ -332,13 +273,8 @@ def next_serial(path: Path, now: float) -> int:
     return max(int(now), in_force + 1) & 0xFFFF_FFFF
 
 
-def _note(path: Path) -> FeedNote:
-    with listfile.opened(path) as archive:
-        return msgspec.json.decode(archive["about"].tobytes(), type=FeedNote)
-
-
-def _file_of(note: FeedNote) -> str:
-    return POPULAR_FILE if note.kind == EntryKind.POPULAR.label else FEEDS_FILE
+def _file_of(about: About) -> str:
+    return POPULAR_FILE if about.kind == EntryKind.POPULAR.label else FEEDS_FILE
 
 
 def _sorted(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
@@ -352,7 +288,7 @@ def _sorted(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]
 def _keep_since(columns: dict[str, npt.NDArray[Any]], before: Path) -> None:
     """Places that the feed named before keep the time they have had."""
     try:
-        with listfile.opened(before) as archive:
+        with lists.opened(before) as archive:
             keys, since = archive["key"], archive["since"]
     except ListDamaged:
         return
@@ -362,15 +298,15 @@ def _keep_since(columns: dict[str, npt.NDArray[Any]], before: Path) -> None:
         columns["since"][same] = np.minimum(columns["since"][same], since[at[same]])
 
 
-def _rows(kept: dict[str, npt.NDArray[Any]], note: FeedNote, origin: int, texts: int) -> dict[str, npt.NDArray[Any]]:
+def _rows(kept: dict[str, npt.NDArray[Any]], about: About, origin: int, texts: int) -> dict[str, npt.NDArray[Any]]:
     """The rows of one feed as they stand in the table; `texts` is where its texts begin, less one."""
     count = len(kept["key"])
     said = kept["text"]
     return {
         **{name: kept[name].astype(COLUMNS[name]) for name in ("key", "scope", "rating", "since", "count")},
-        "kind": np.full(count, FEED_KINDS[note.kind].number, "<u1"),
+        "kind": np.full(count, FEED_KINDS[about.kind].number, "<u1"),
         "origin": np.full(count, origin, "<u2"),
-        "until": np.full(count, note.expires, "<u4"),
+        "until": np.full(count, about.expires, "<u4"),
         "text": np.where(said > 0, said + texts, 0).astype("<u4"),
     }
 

@@ -23,6 +23,7 @@ from mailward.reputation.url.entry import KINDS, Entry
 from mailward.reputation.url.place import Scope
 
 OWN_FILE, EVIDENCE_FILE, FEEDS_FILE, POPULAR_FILE, LIFE_FILE = "own.urls", "evidence.urls", "feeds.urls", "popular.urls", "life.urls"
+REGISTERED_FILE = "registered.urls"
 COLUMNS = {
     "key": "<u8",
     "scope": "<u1",
@@ -161,7 +162,11 @@ class UrlTable(Mapped):
 
     def entries(self, now: float) -> Iterator[Entry]:
         """Every entry that holds now."""
+        return (found for _, found in self.keyed(now))
+
+    def keyed(self, now: float) -> Iterator[tuple[int, Entry]]:
+        """Key and entry of every entry that holds now."""
         for row in range(len(self)):
             found = self.entry(row, now)
             if found is not None:
-                yield found
+                yield self._keys[row], found

@@ -21,16 +21,26 @@ class HttpConnection(HalfOpen):
         super().__init__(made)
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.HEAD_BYTES)
 
-    async def head(self, timeout: float) -> Asked | None:
-        """The next request's head, None when the client has ended. Raises `TimeoutError`, `Gone`, `Interrupted` (where nothing is there)."""
+    async def head(self, timeout: float, *, interruptible: bool = True) -> Asked | None:
+        """The next request's head, None when the client has ended. `timeout`: until its first octet comes; the rest has `limits.HEAD_SECONDS`.
+
+        Raises `TimeoutError`, `Gone`, `Interrupted` (where nothing is there).
+        """
+        deadline = 0.0
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            begun = bool(self._http.trailing_data[0])
-            await self._feed(limits.HEAD_SECONDS if begun else timeout, interruptible=not begun)
+            if not self._http.trailing_data[0]:
+                await self._feed(timeout, interruptible=interruptible)
+                continue
+            now = asyncio.get_running_loop().time()
+            deadline = deadline or now + limits.HEAD_SECONDS
+            if deadline <= now:
+                raise TimeoutError
+            await self._feed(deadline - now)
         if isinstance(event, h11.Request):
             return asked(event.method, event.target, list(event.headers))
         return None
 
-    async def message(self, length: int | None, limit: int, timeout: float, room: Room) -> bytes:  # noqa: ARG002
+    async def body(self, limit: int, timeout: float, room: Room) -> bytes:
         """The request's body, at most `limit` octets, counted in `room` while it arrives. `timeout` counts from one arrival to the next.
 
         Raises `TimeoutError`, `Gone`, `TooBig`, `NoRoom`; after the last two the connection is of no more use.

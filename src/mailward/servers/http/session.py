@@ -12,7 +12,7 @@ from mailward.gateway.settings import Http
 from mailward.servers.caller import envelope, examined
 from mailward.servers.http import answers
 from mailward.servers.http.connection import HttpConnection, settled
-from mailward.servers.http.limits import BODY_KEPT
+from mailward.servers.http.limits import BODY_KEPT, DRAIN_SECONDS
 from mailward.servers.http.protocol import METRICS, TEXT, Asked, Refused, Task, Told, json, packed, refusal, too_big, unpacked
 from mailward.servers.reports import Reports
 from mailward.servers.smtp.client import Client
@@ -35,12 +35,13 @@ class Session:
         self._reports = reports
         self._settings = settings
         self._timeout = float(settings.timeout)
+        self._served = False
 
     async def run(self) -> None:
         """Serve the client. Raises nothing: an error of ours is logged, and told."""
         try:
             while await self._one():
-                pass
+                self._served = True
         except (Gone, Interrupted, TimeoutError):
             pass
         except Refused as refused:  # nothing more can be read of this client
@@ -59,7 +60,7 @@ class Session:
 
     async def _one(self) -> bool:
         """Carry out one request. Whether another may follow. Raises `Refused` where the request was not read to its end."""
-        asked = await self._connection.head(self._timeout)
+        asked = await self._head()
         if asked is None:
             return False
         task = asked.task
@@ -76,6 +77,15 @@ class Session:
             told = packed(told)
         return await self._connection.answer(told, self._timeout, close=self._service.draining)
 
+    async def _head(self) -> Asked | None:
+        """The head of the next request. While we are being stopped, that of the first may be on its way."""
+        try:
+            return await self._connection.head(self._timeout)
+        except Interrupted:
+            if self._served:
+                raise
+        return await self._connection.head(DRAIN_SECONDS, interruptible=False)
+
     def _allowed(self, asked: Asked, task: Task) -> None:
         """Raises `Refused`. A browser sends Origin: whatever page it shows has no business here."""
         if asked.get("origin"):
@@ -90,7 +100,7 @@ class Session:
         """The body, unpacked; it is counted in the room then. Raises `Refused`."""
         limit = self._settings.max_size if task.takes_message else BODY_KEPT
         try:
-            raw = await self._connection.message(None, limit, self._timeout, self._service.room)
+            raw = await self._connection.body(limit, self._timeout, self._service.room)
         except TooBig:
             raise too_big(limit) from None
         except NoRoom:

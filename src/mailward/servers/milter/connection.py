@@ -17,11 +17,11 @@ class PacketConnection(Connection):
 
     def __init__(self, made: Callable[[Any], None]) -> None:
         super().__init__(made)
-        self._reader = Reader()
+        self.reader = Reader()
 
     def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
-        if self._reader.waiting > limits.PACKET_BYTES + READ_BYTES and not self._paused and self._transport is not None:
+        self.reader.feed(data)
+        if self.reader.waiting > limits.PACKET_BYTES + READ_BYTES and not self._paused and self._transport is not None:
             self._transport.pause_reading()
             self._paused = True
         self._wake()
@@ -32,8 +32,8 @@ class PacketConnection(Connection):
         Raises `TimeoutError`, `Gone`, `Interrupted` (where nothing of a packet is there), `Problem`.
         """
         deadline = 0.0
-        while (got := self._reader.next()) is None:
-            if not self._reader.begun:
+        while (got := self.reader.next()) is None:
+            if not self.reader.begun:
                 await self._more(timeout, interruptible)
                 continue
             now = asyncio.get_running_loop().time()

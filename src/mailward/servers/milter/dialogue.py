@@ -40,7 +40,7 @@ class Dialogue:
         """Talk until one of us ends. Raises nothing: what goes wrong is logged, and the mail server keeps its mail when we hang up."""
         try:
             await self._talk()
-        except (Gone, Interrupted, TimeoutError):
+        except (Gone, TimeoutError):
             pass
         except Problem as problem:
             self._service.log.warning("milter_problem", problem=str(problem), server=self._session.macro("j"))
@@ -52,8 +52,9 @@ class Dialogue:
             self._connection.close()
 
     async def _talk(self) -> None:
+        reader, session = self._connection.reader, self._session
         while True:
-            due = self._session.take(command(*await self._packet()))
+            due = session.take(command(*(reader.next() or await self._packet())))
             if due is Due.NOTHING:
                 continue
             if due is Due.END:
@@ -63,12 +64,11 @@ class Dialogue:
                 await self._connection.write(answer, limits.PACKET_SECONDS)
 
     async def _packet(self) -> tuple[int, bytes]:
-        """The next packet. While we are being stopped, a client that has no message under way may end what it does, if it does it soon."""
+        """The next packet. While we are being stopped, one with no message under way may end what it does, if it does it soon."""
         try:
             return await self._connection.packet(self._timeout, interruptible=not self._session.busy)
-        except Interrupted:
-            if not self._session.connected:
-                raise
+        except Interrupted:  # what it says may be on its way
+            pass
         return await self._connection.packet(limits.DRAIN_SECONDS)
 
     async def _carried_out(self, due: Due) -> bytes:

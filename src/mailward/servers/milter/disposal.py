@@ -6,6 +6,7 @@ The mail server has the message until we answer, and we answer that it may drop 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ async def dispose(
     try:
         judgement = await _judged(received, known, service)
         action = effective(judgement, before_queue=True)
+        for _ in range(2):  # judging may have waited for nothing: now a hang-up is heard that came with the end
+            await asyncio.sleep(0)
         done = Done(protocol.TEMPFAIL, "client_gone") if gone() else await _act(action, received, judgement, way, service)
     except Exception as error:  # whatever failed, the sender keeps the message
         service.log.exception("message_failed", way_in="milter", client=received.envelope.client_ip, error=str(error))

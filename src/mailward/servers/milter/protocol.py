@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+
+import msgspec
 
 from mailward.servers.milter import limits
 
 VERSION = 6  # that we speak
 OLDEST = 2  # that we understand; Sendmail has spoken it since 2001
 
+_HEADER = ord("L")
 _LENGTH = struct.Struct(">I")
 _THREE = struct.Struct(">III")
 
@@ -97,8 +99,7 @@ class Problem(ValueError):  # noqa: N818
     """The other side does not keep to the protocol; the text says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """NEGOTIATE: what the mail server speaks and allows."""
 
     version: int
@@ -106,16 +107,14 @@ class Offer:
     steps: Steps
 
 
-@dataclass(frozen=True, slots=True)
-class Macros:
+class Macros(msgspec.Struct, frozen=True):
     """Values of the mail server's macros for the command that follows."""
 
     code: int
     values: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(msgspec.Struct, frozen=True):
     """A client has connected to the mail server. `family`: "4", "6", "L" (a socket file) or "U" (not known)."""
 
     name: str
@@ -124,51 +123,44 @@ class Connect:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Helo:
+class Helo(msgspec.Struct, frozen=True):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     """MAIL FROM: the path without brackets, and the parameters as they were sent."""
 
     path: str
     parameters: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rcpt:
+class Rcpt(msgspec.Struct, frozen=True):
     """RCPT TO: the path without brackets, and the parameters as they were sent."""
 
     path: str
     parameters: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One header field; continuation lines are separated by LF."""
 
     name: bytes
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """A piece of the body, with the line ends of SMTP."""
 
     piece: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True):
     """The end of the message, with the last piece of its body."""
 
     piece: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(msgspec.Struct, frozen=True):
     """A command that says no more than its code: ABORT, DATA, END_HEADER, QUIT, QUIT_NEW, UNKNOWN."""
 
     code: Code
@@ -221,10 +213,10 @@ class Reader:
 
 def command(code: int, data: bytes) -> Command:
     """The value of a packet. Raises `Problem` where code or data are none of the protocol."""
-    match code:  # what comes most often stands first
-        case Code.HEADER:
-            name, value = _texts(data, 2)
-            return Field(name, value)
+    if code == _HEADER:  # most packets are
+        name, value = _texts(data, 2)
+        return Field(name, value)
+    match code:
         case Code.BODY:
             return Body(data)
         case Code.MACRO:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
+from msgspec import structs
 
 from mailward.gateway import Gateway, Judgement, Settings
 from mailward.gateway.refusals import MINUTE, Refusals
@@ -87,7 +88,7 @@ class Service:
     async def judge_part(self, head: bytes, size: int, why: str, envelope: Envelope, known: IpReputation | None = None) -> Judgement:
         """Judge a message of which only the header is looked at: it is unscannable, and `why` says why. `size`: of the whole message."""
         arrived = self.gateway.read(head, envelope)
-        arrived = replace(arrived, error=why, message=replace(arrived.message, size=size))
+        arrived = replace(arrived, error=why, message=structs.replace(arrived.message, size=size))
         return self.gateway.conclude(arrived, await self.gateway.answers(arrived, known))
 
     async def _beside(self, work: Callable[..., Result], *given: Any) -> Result:
