@@ -66,7 +66,15 @@ def answer(served: Served) -> Record:
 
 
 def imitation(served: Served) -> Record:
-    return send(served, STRANGER, "Anna Schmidt <director.office@gmail.com>", "tom@example.com", "Re: Payment", "<never-was@example.com>")
+    """From another address each time: one that was delivered is no stranger the next time."""
+    return send(
+        served,
+        STRANGER,
+        f"Anna Schmidt <director.office.{next(number)}@gmail.com>",
+        "tom@example.com",
+        "Re: Payment",
+        "<never-was@example.com>",
+    )
 
 
 def check(served: Served) -> None:
