@@ -33,10 +33,11 @@ QUIET_DAYS = 7  # without outgoing mail: perhaps it takes another way now
 MAX_FROM = 10  # visible From addresses looked at; real mail has one
 MAX_RECIPIENTS = 100  # of one message of ours that are learned: more is a newsletter
 MAX_FIELD = 4096  # characters of References, of its beginning and of its end
-FIRST_IDS, LAST_IDS = 4, 16  # Message-IDs looked up of a conversation
+REMEMBERED = 20_000  # domains of which a process knows whether they are ours
+FIRST_IDS, LAST_IDS = 3, 5  # Message-IDs looked up of a conversation: what it began with, and what was said last
 DELIVERED = frozenset({"delivered", "advised"})  # "advised": the server that asked was told to deliver it
 
-_ID = re.compile(r"<([^<>\s]{1,998})>")
+_ID = re.compile(r"<([^<> ]+)>")
 _REPLY = re.compile(
     r"\s*(?:re|aw|antw|antwort|sv|vs|ref|res|rif|r|odp|ynt|ha|atb|svar|回复|回覆|答复|返信|отв|απ)\s*(?:\[\d{1,3}\]|\^\d{1,3}|\(\d{1,3}\))?\s*[:：]",
     re.I,
@@ -157,7 +158,8 @@ def thread_ids(message: Message) -> list[str]:
     """The Message-IDs of the conversation that a message says it continues: the first and the last ones."""
     found: list[str] = []
     for header in message.headers:
-        if header.key in ("in-reply-to", "references"):
+        key = header.key
+        if key == "references" or key == "in-reply-to":  # comparing twice is faster than a tuple
             text = header.raw if len(header.raw) <= 2 * MAX_FIELD else f"{header.raw[:MAX_FIELD]} {header.raw[-MAX_FIELD:]}"
             found += _ID.findall(text)
     found = list(dict.fromkeys(found))
@@ -201,8 +203,21 @@ def _outside(addresses: Iterable[str], site: Site) -> list[str]:
 
 
 def _is_internal(address: str, site: Site) -> bool:
+    """Whether an address is at a domain of ours, or below one."""
     domains = site.internal_domains
-    return bool(domains) and any(domains.match(host) for host in hosts_above(address.rpartition("@")[2]))
+    memory, domain = _answered(domains.digest), address.rpartition("@")[2]
+    found = memory.get(domain)
+    if found is None:
+        if len(memory) >= REMEMBERED:
+            memory.clear()
+        found = memory[domain] = any(domains.match(host) for host in hosts_above(domain))
+    return found
+
+
+@lru_cache(maxsize=4)
+def _answered(digest: str) -> dict[str, bool]:  # noqa: ARG001
+    """What was found out for one list of domains."""
+    return {}
 
 
 @lru_cache(maxsize=4096)
