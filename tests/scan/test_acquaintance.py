@@ -139,8 +139,14 @@ def test_reasons_are_plain_words():
 @pytest.mark.parametrize(
     ("message", "told"),
     [
-        (mail("Sales", "x@supplier-gmbh.com", **STRANGER), "would be tagged as an impersonation and delivered if x@supplier-gmbh.com had written here before"),
-        (mail("Sales", "x@supplier-gmbh.com", **UNKNOWN_THREAD), "would be tagged as an impersonation and delivered if the conversation it answers to had passed here"),
+        (
+            mail("Sales", "x@supplier-gmbh.com", **STRANGER),
+            "would be tagged as an impersonation and delivered if x@supplier-gmbh.com had written here before",
+        ),
+        (
+            mail("Sales", "x@supplier-gmbh.com", **UNKNOWN_THREAD),
+            "would be tagged as an impersonation and delivered if the conversation it answers to had passed here",
+        ),
         (ours(), "would be delivered with learn_names off"),
         (ours(), "would be delivered if x@gmail.com were a known address of Anna Schmidt"),
         (ours(**UNKNOWN_THREAD), "would be delivered if x@gmail.com were a known address of Anna Schmidt"),
