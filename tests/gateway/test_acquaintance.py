@@ -139,7 +139,7 @@ def test_a_reply_to_what_a_user_sent_is_in_a_known_conversation(office: Office) 
 def test_a_conversation_that_began_with_received_mail_is_known(office: Office) -> None:
     office.pass_on(raw(message_id="first@client.example"))
     office.settle()
-    assert office.facts(raw(subject="WG: x", References="<first@client.example>")).thread == "known"
+    assert office.facts(raw(subject="AW: x", References="<first@client.example>")).thread == "known"
 
 
 def test_a_reply_in_a_conversation_that_never_passed_here(office: Office) -> None:

@@ -46,6 +46,7 @@ _LIST_FIELDS = frozenset(
     "list-id list-post list-unsubscribe list-help feedback-id x-mailing-list x-autoreply x-autorespond x-auto-response-suppress "
     "x-loop x-mailman-version".split()
 )
+_THREAD_FIELDS = frozenset({"in-reply-to", "references"})
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply"})
 
 log = logging.getLogger("mailward.gateway")
@@ -99,15 +100,16 @@ class Acquaintances(Background[Observation]):
         return any(self._table.has_name(keying.key(NAME + text)) for text in _name_texts(display[:MAX_SHOWN]))
 
     def _conversation(self, keying: Keying, message: Message, envelope: Envelope, now: float) -> str:
-        ids = thread_ids(message)
+        if not _REPLY.match(message.subject):
+            return ""
+        table, ids = self._table, thread_ids(message)
         if not ids:
             return ""
-        table = self._table
         if any(table.has_message(keying.key(MESSAGE + each)) for each in ids):
             return "known"
         since, last = table.threads_since, table.outgoing_last
         observed = bool(since) and now - since >= OBSERVED_DAYS * DAY and now - last <= QUIET_DAYS * DAY
-        return "unknown" if observed and _REPLY.match(message.subject) and not is_automatic(message, envelope) else ""
+        return "unknown" if observed and not is_automatic(message, envelope) else ""
 
     # Telling
 
@@ -157,11 +159,8 @@ def is_ours(facts: Assessment, site: Site) -> bool:
 def thread_ids(message: Message) -> list[str]:
     """The Message-IDs of the conversation that a message says it continues: the first and the last ones."""
     found: list[str] = []
-    for header in message.headers:
-        key = header.key
-        if key == "references" or key == "in-reply-to":  # comparing twice is faster than a tuple
-            text = header.raw if len(header.raw) <= 2 * MAX_FIELD else f"{header.raw[:MAX_FIELD]} {header.raw[-MAX_FIELD:]}"
-            found += _ID.findall(text)
+    for raw in [header.raw for header in message.headers if header.key in _THREAD_FIELDS]:
+        found += _ID.findall(raw if len(raw) <= 2 * MAX_FIELD else f"{raw[:MAX_FIELD]} {raw[-MAX_FIELD:]}")
     found = list(dict.fromkeys(found))
     return found if len(found) <= FIRST_IDS + LAST_IDS else found[:FIRST_IDS] + found[-LAST_IDS:]
 
