@@ -261,8 +261,10 @@ def test_deferred_and_deleted(root: Path) -> None:
             talk.say("EHLO client.example")
             assert re.match(r"451 4\.7\.1 Later, perhaps \[\w{26}\]$", talk.mail(f"x@{BLOCKED}", subject="later"))
         running.served.save_policy(blocking("delete"))
+        old = set(running.served.worker_pids())
         os.kill(running.served.pid, signal.SIGHUP)
-        wait_until(lambda: running.served.events("reloaded"), what="the reload")
+        wait_until(lambda: running.served.events("reloaded"), 30, "the reload")
+        wait_until(lambda: not old & set(running.served.worker_pids()), 30, "the old workers, which may still take a client, to end")
         with Talk(running.front) as talk:
             talk.say("EHLO client.example")
             assert talk.mail(f"x@{BLOCKED}", subject="gone").startswith("250")

@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.content.mails import FAILED, PROVEN, client, looked_at, mail
 
 from mailward.auth import Authentication, Outcome
@@ -133,3 +135,15 @@ def test_the_packaged_model_is_small():
     """At most 8 MB go with the package."""
     folder = Path(__file__).resolve().parents[2] / "src" / "mailward" / "phishing" / "data" / "model"
     assert sum(file.stat().st_size for file in folder.iterdir()) < 8 << 20
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=2_000), st.text(max_size=80), st.text(max_size=80))
+def test_whatever_arrives_has_a_finite_score(body, name, subject):
+    """No message of strangers raises an error, and every sentence stays a line."""
+    head = f"From: {name} <a@example.net>\nTo: b@example.com\nSubject: {subject}\nContent-Type: text/html\n\n".encode(
+        "utf-8", "surrogatepass"
+    )
+    shares = judged(head + body)
+    assert math.isfinite(total(shares))
+    assert all("\n" not in share.text and len(share.text) < 500 for share in shares)

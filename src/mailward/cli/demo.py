@@ -163,7 +163,7 @@ def table_of(sent: list[Sent], width: int = words.UNBOUNDED) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from mailward.scan.verdict import main_reason
+    from mailward.scan.verdict import main_reason, score_shown
 
     wide = width >= WIDE
     table = Table(box=None, pad_edge=False)
@@ -177,12 +177,11 @@ def table_of(sent: list[Sent], width: int = words.UNBOUNDED) -> Table:
             table.add_row(name, *((Text(),) if wide else ()), Text("none", "yellow"), "", Text(words.one_line(row.reply, 60)), "")
             continue
         verdict = record.verdict
-        score = verdict.scores["spam"]
         table.add_row(
             name,
             *((Text(words.one_line(record.assessment.subject, 34)),) if wide else ()),
             Text(str(verdict.kind), "bold green" if verdict.kind == "clean" else "bold red"),
-            Text(f"{score:.1f}/{verdict.thresholds['spam']:.1f}" if isinstance(score, float) else str(score)),
+            Text(score_shown(verdict)),
             Text(f"{record.outcome}, {verdict.action}" if verdict.action not in ("pass", "quarantine") else record.outcome),
             Text(words.one_line(main_reason(verdict), 120)),
         )

@@ -226,11 +226,10 @@ def _one_by_one(batch: list[Piece], new_pool: Callable[[int], ProcessPoolExecuto
 
 
 def _plain_line(name: str, judgement: Judgement) -> str:
-    from mailward.scan.verdict import main_reason
+    from mailward.scan.verdict import main_reason, score_shown
 
     verdict = judgement.verdict
-    score = verdict.scores["spam"]
-    shown = f"{score:6.2f}/{verdict.thresholds['spam']:.1f}" if isinstance(score, float) else f"{score!s:>10}"
+    shown = f"{score_shown(verdict):>10}"
     reason = main_reason(verdict)
     action = str(verdict.action)
     return f"{words.coloured(str(verdict.kind), 14)} {action:<10} {shown}  {words.one_line(name)}  {words.one_line(reason, 160)}".rstrip()

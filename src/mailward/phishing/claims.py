@@ -105,10 +105,10 @@ def _names(words: Sequence[bytes]) -> list[tuple[tuple[bytes, ...], Needs, Brand
     index, there = _index()[0], set(words)
     found = []
     for first in index.keys() & there:
-        place = words.index(first)
         for name, needs, brand in index[first]:
             if len(name) > 1 and name[1] not in there:
                 continue
+            place = words.index(first)
             at = place if len(name) == 1 else _phrase(words, name, place)
             if at >= 0:
                 found.append((name, needs, brand, at))

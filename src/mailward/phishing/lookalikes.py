@@ -79,6 +79,9 @@ def lookalike(host: str, own: OwnNames | None = None) -> Lookalike | None:
     return _brand_lookalike(host) if own is None else _lookalike(host, own)
 
 
+_RESERVED = frozenset("example.com example.net example.org example.edu".split())  # nobody can have them (RFC 2606)
+
+
 @lru_cache(1 << 14)
 def _lookalike(host: str, own: OwnNames) -> Lookalike | None:
     if own.owns(host):
@@ -101,7 +104,7 @@ def _find(host: str, targets: Targets, brands: Brands) -> Lookalike | None:
     if len(host) > MAX_HOST or ".".join(host.split(".")[-2:]) in _CARRIERS:
         return None
     site = registrable(host)
-    if not site:
+    if not site or site in _RESERVED:
         return None
     owner, exclusive = brands.owner(host)
     flags = known(site)

@@ -69,3 +69,10 @@ def main_reason(verdict: Verdict) -> str:
     caught = verdict.kind is not Kind.CLEAN
     speaking = (reason.text for reason in evidence(verdict) if not reason.contribution or (reason.contribution > 0) == caught)
     return next(speaking, "")
+
+
+def score_shown(verdict: Verdict) -> str:
+    """The score that decided, or the spam score, with its threshold: "6.20/5.0"; a word where nothing was judged."""
+    name = "phishing" if verdict.kind is Kind.PHISHING else "spam"
+    score = verdict.scores.get(name)
+    return f"{score:.2f}/{verdict.thresholds[name]:.1f}" if isinstance(score, float) else str(score)
