@@ -9,6 +9,7 @@ from mailward.gateway.hops import published
 from mailward.gateway.settings import Settings
 from mailward.message.origin import is_own
 from mailward.policy import Policy
+from mailward.reputation.acquaintance.keeper import AcquaintanceKeeper
 from mailward.reputation.address import Source
 from mailward.reputation.ip.keeper import Keeper
 from mailward.reputation.ip.levels import NETWORKS_FROM
@@ -57,6 +58,11 @@ def url_database(settings: Settings) -> UrlDatabase:
 def url_keeper(settings: Settings, seen: Callable[[str], None] | None = None) -> UrlKeeper:
     """Who learns about domains, and tells `seen` of each. Raises Busy and OSError, as it does."""
     return UrlKeeper(settings.reputation_folder, settings.snapshots_folder, seen)
+
+
+def acquaintance_keeper(settings: Settings) -> AcquaintanceKeeper:
+    """Who learns who writes with whom. Raises Busy and OSError, as it does."""
+    return AcquaintanceKeeper(settings.acquaintance_folder, settings.snapshots_folder)
 
 
 def url_rater(settings: Settings) -> Rater:

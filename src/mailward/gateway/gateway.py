@@ -14,6 +14,7 @@ from mailward import content, phishing, storage
 from mailward.auth import Authentication, Outcome
 from mailward.content.local import LocalModel
 from mailward.gateway import evidence
+from mailward.gateway.acquaintance import Acquaintances
 from mailward.gateway.authentication import Authenticator
 from mailward.gateway.counters import Counters
 from mailward.gateway.databases import url_rater
@@ -99,6 +100,7 @@ class Gateway:
         self.journal = Journal(settings.storage_url)
         self.spool = evidence.Spool(settings.reputation_folder)
         self.links = Links(settings.urls_folder, settings.urls.learn)
+        self.acquaintances = Acquaintances(settings.acquaintance_folder, settings.snapshots_folder, settings.state.acquaintance)
         self.counters = Counters()
         self._looked = 0.0
         self._local_written = 0
@@ -208,6 +210,7 @@ class Gateway:
         message, envelope, now, id = arrived.message, arrived.envelope, arrived.now, arrived.id
         try:
             if not error:
+                acquaintance = self.acquaintances.known(message, envelope, arrived.source, self.site, now)
                 return assess(
                     message,
                     envelope,
@@ -217,7 +220,7 @@ class Gateway:
                     now,
                     id,
                     source=arrived.source,
-                    answers=answers,
+                    answers=replace(answers, acquaintance=acquaintance),
                     rater=self.rater,
                     urls=arrived.urls,
                     phishing=self.phishing,
@@ -307,6 +310,7 @@ class Gateway:
         self.keep(judgement, outcome, rcpt_outcomes)
         self._count(judgement)
         self.links.seen(judgement.assessment, judgement.verdict)
+        self.acquaintances.seen(judgement.assessment, judgement.verdict, outcome, self.site)
         if self.foreign(judgement.assessment.sender_ip.address):
             for piece in evidence.of_message(judgement.assessment, judgement.verdict, self.policy, outcome):
                 self.spool.add(piece)
@@ -346,6 +350,7 @@ class Gateway:
         self.journal.flush()
         self.spool.flush()
         self.links.flush()
+        self.acquaintances.flush()
 
     def close(self) -> None:
         """Store what is left and end the background writers."""
@@ -354,6 +359,7 @@ class Gateway:
         self._looking.shutdown(wait=False)
         self.examiners.close()
         self.links.close()
+        self.acquaintances.close()
 
     def reload(self) -> None:
         """Take up the policy and the local model that are stored now. On an error the old ones stay in force, and it is raised."""

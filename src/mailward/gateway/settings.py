@@ -159,6 +159,11 @@ class State(_Table):
         min_length=1,
         description="Holds mailward.db, quarantine/ and snapshots/. A relative folder is looked for beside this file.",
     )
+    acquaintance: bool = Field(
+        default=True,
+        description="Whether digests of the addresses, Message-IDs and names of those who write with us are kept (docs/impersonation.md), to know "
+        "first contacts, conversations and names of our own. false deletes what was kept.",
+    )
 
 
 class Storage(_Table):
@@ -508,7 +513,7 @@ class Settings(_Table):
         settings = cls() if path is None else cls.from_file(Path(path))
         if state is None:
             return settings
-        changed = settings.model_copy(update={"state": State(folder=str(Path(state).absolute()))})
+        changed = settings.model_copy(update={"state": settings.state.model_copy(update={"folder": str(Path(state).absolute())})})
         changed._beside = settings._beside
         return changed
 
@@ -552,6 +557,11 @@ class Settings(_Table):
     @property
     def snapshots_folder(self) -> Path:
         return self.state_folder / "snapshots"
+
+    @property
+    def acquaintance_folder(self) -> Path:
+        """Where it is kept who writes with whom, as digests."""
+        return self.state_folder / "acquaintance"
 
     @property
     def urls_folder(self) -> Path:

@@ -150,11 +150,6 @@ class Brands:
         brand = next((found for piece in pieces if (found := self._families.get(f"{piece}.{ending}"))), None)
         return None if brand is None or any(of_service(piece) for piece in pieces) else brand
 
-    def names_of(self, brand: Brand, text: str) -> bool:
-        """Whether any name of the brand stands in a text, with what it needs beside it or not."""
-        joined = f" {' '.join(words(text[:MAX_NAME])).lower()} "
-        return any(f" {' '.join(words(name.text)).lower()} " in joined for name in brand.names)
-
     def of_domain(self, domain: str) -> Brand | None:
         """The brand that owns a host, shared domains too."""
         return self.owner(domain)[0]

@@ -6,12 +6,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Generic, TypeVar
 
 from mailward.phishing.skeletons import latin, skeleton
+from mailward.phishing.vocabulary import service_words
 
 MAX_DISPLAY = 200  # characters of a display name that are looked at
 MAX_WORDS = 20  # of them
+MOST_NAME_WORDS = 5  # of a whole name that is learned
+LEAST_UNSPACED = 3  # letters of a name of one word
+LONGEST_PARTICLE = 3  # letters
 
 _TITLES = frozenset(
     "dr prof mr mrs ms miss herr frau mag ing dipl bsc msc mba phd jr sr md llm ceo cfo coo cto cio president director chairman vp svp evp "
@@ -62,6 +67,30 @@ class NameIndex(Generic[Who]):
                 if match is not None and (best is None or match > best[1]):
                     best = form.who, match
         return best
+
+
+def name_texts(display: str) -> tuple[str, ...]:
+    """A display name in a form that is the same for every way to write it; () for what is no whole name of a person.
+
+    One text, or two where it has umlauts. One word is a name only in scripts that part no words; words of services are no names.
+    """
+    if "@" in display:
+        return ()
+    found = dict.fromkeys(" ".join(sorted(set(words))) for words in _forms(display[:MAX_DISPLAY]) if _is_persons(set(words)))
+    return tuple(found)
+
+
+def _is_persons(words: set[str]) -> bool:
+    if len(words) == 1:
+        (word,) = words
+        return len(word) >= LEAST_UNSPACED and word > "\u02ff"
+    return 2 <= len(words) <= MOST_NAME_WORDS and words.isdisjoint(_of_services()) and any(len(word) > 2 for word in words)
+
+
+@cache
+def _of_services() -> frozenset[str]:
+    """Without the short ones, many of which are parts of names ("Maria de la Cruz")."""
+    return frozenset(skeleton(word) for word in service_words() if len(word) > LONGEST_PARTICLE)
 
 
 def _match(form: _Form[Who], shown: frozenset[str]) -> Match | None:

@@ -42,6 +42,20 @@ class ImpersonationTarget(Table):
         default=True,
         description="Whether mail from organisation.internal_domains that comes from outside and fails authentication is caught.",
     )
+    learn_names: bool = Field(
+        default=True,
+        description="Whether names that people here show in their own mail count like internal_names, where nobody knows the address that uses them.",
+    )
+    first_contact: bool = Field(
+        default=True,
+        description="Whether a sender who never wrote here, or a reply in a conversation that never passed here, makes a probable impersonation "
+        "a confirmed one.",
+    )
+    suspect_unknown_threads: bool = Field(
+        default=False,
+        description="Whether such a reply of such a sender is a probable impersonation by itself. Only where all outgoing mail passes here; people who "
+        "are drawn into conversations of others are hit too.",
+    )
     approved_senders: SenderList = approved_senders("Senders who are never taken for imitators")
     approval_requires_authentication: bool = requires_authentication()
 

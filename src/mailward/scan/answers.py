@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mailward.auth import Authentication
 from mailward.message.attachments import Examined
+from mailward.reputation.acquaintance.answer import UNKNOWN, Acquaintance
 from mailward.reputation.answer import IpReputation, ListAnswer
 
 
@@ -18,6 +19,7 @@ class Answers:
     attachments: Examined = field(default_factory=Examined)  # the addresses inside of attachments
     domains: Mapping[str, tuple[ListAnswer, ...]] = field(default_factory=dict)  # what DNS URI lists say of domains in URLs
     auth: Authentication | None = None  # of our own check; None: what is recorded in the message counts
+    acquaintance: Acquaintance = UNKNOWN  # what is known here of who wrote it
 
 
 NOBODY = Answers()

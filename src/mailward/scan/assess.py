@@ -167,6 +167,11 @@ def assess(
         authenticated=envelope.authenticated,
         shown_from=tuple(_kept(address.display, MAX_SHOWN) for address in message.from_[:MAX_FROM] if address.addr),
         reply_to=tuple(_kept(canonical_address(address.addr), MAX_ADDRESS) for address in message.reply_to[:MAX_REPLY_TO] if address.addr),
+        first_contact=answers.acquaintance.first_contact,
+        first_of_domain=answers.acquaintance.first_of_domain,
+        written_to=answers.acquaintance.written_to,
+        thread=answers.acquaintance.thread,
+        named_internal=tuple([_kept(name, MAX_SHOWN) for name in answers.acquaintance.named_internal]),
         extra={"direction": _direction(senders, envelope, site)},
     )
 

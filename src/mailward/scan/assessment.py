@@ -68,4 +68,9 @@ class Assessment:
     connection_only: bool = False  # the client was turned away before it sent the message
     shown_from: tuple[str, ...] = ()  # display names of From, one for each of `header_from`, "" where there is none
     reply_to: tuple[str, ...] = ()  # addresses that answers go to, lower case
+    first_contact: bool | None = None  # these five: see reputation.acquaintance.answer
+    first_of_domain: bool | None = None
+    written_to: bool = False
+    thread: str = ""
+    named_internal: tuple[str, ...] = ()
     extra: dict[str, str] = field(default_factory=dict)  # display only

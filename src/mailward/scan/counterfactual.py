@@ -75,7 +75,8 @@ def _looks(ruling: Ruling, policy: Policy) -> tuple[_Look, ...]:
         return (failed.authenticated, failed.approve, failed.uncounted, failed.observed)
     if ruling.filter == IMPERSONATION:
         person = impersonation_changes
-        return (person.known_address, person.authenticated, person.partner, person.own_domains, person.approve, person.observed)
+        looks = (person.known_address, person.acquainted, person.authenticated, person.partner, person.own_domains, person.learned_names)
+        return (*looks, person.approve, person.observed)
     if ruling.kind is Kind.SPAM:
         return (_authenticated, _higher_threshold, _fewer_shares, _approve, _approve_address, _unauthenticated_approval, _switched_off)
     if ruling.kind is Kind.BLOCKED_SENDER:

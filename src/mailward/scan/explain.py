@@ -72,6 +72,20 @@ def _headline(verdict: Verdict) -> str:
     return f"{word.capitalize()}: the message is {treated(verdict.kind, verdict.action)}"
 
 
+def _acquaintance(assessment: Assessment) -> str:
+    """How well the sender is known here, "" where that is not known."""
+    if assessment.written_to:
+        return "one of our users has written to this address"
+    match assessment.first_contact, assessment.first_of_domain:
+        case True, True:
+            return "first mail from anybody at this domain"
+        case True, _:
+            return "first mail from this address"
+        case False, _:
+            return "wrote here before"
+    return ""
+
+
 def _facts(assessment: Assessment, policy: Policy) -> Iterator[tuple[str, str]]:
     auth = assessment.auth
     yield "id", assessment.id
@@ -81,6 +95,10 @@ def _facts(assessment: Assessment, policy: Policy) -> Iterator[tuple[str, str]]:
         yield "shown as", ", ".join([repr(name)[1:-1] for name in assessment.shown_from if name])
     if assessment.reply_to:
         yield "answers to", ", ".join(assessment.reply_to)
+    if contact := _acquaintance(assessment):
+        yield "contact", contact
+    if assessment.thread:
+        yield "conversation", "one that passed here" if assessment.thread == "known" else "of which nothing ever passed here"
     yield "envelope from", _UNKNOWN if assessment.mail_from is None else assessment.mail_from or "<> (a bounce)"
     yield "to", ", ".join(assessment.rcpt_to) or _UNKNOWN
     yield "subject", assessment.subject

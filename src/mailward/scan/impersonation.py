@@ -1,7 +1,8 @@
 """The filter Impersonation: does the message pretend to come from somebody here, or somebody we write with? (filters.md, section 3)
 
 Looks at display names, addresses, authentication and hosts of links, never at the text. Mail of users who signed in, and of hosts inside, is not looked at.
-One strong sign, or two weak ones, confirm an impersonation; one weak sign makes it probable.
+One strong sign, or two weak ones, confirm an impersonation; one weak sign makes it probable. That the sender or the conversation is not known
+here only adds to another sign.
 """
 
 from __future__ import annotations
@@ -103,9 +104,10 @@ def signs(assessment: Assessment, policy: Policy) -> list[Sign]:
         if address == MORE:
             continue
         sender = _Sender(address, shown, assessment.from_aligned, names)
-        found += sender.signs(policy)
+        found += sender.signs(policy, ours=_is_learned(sender, assessment, policy))
     found += _answers(assessment, names, found)
     found += _links(assessment, names)
+    found += _unacquainted(assessment, policy, names, found)
     unique = {sign.text: sign for sign in found}
     return sorted(unique.values(), key=lambda sign: not sign.strong)
 
@@ -234,8 +236,9 @@ class _Sender:
         owner, exclusive = table().owner(self.domain)
         return owner is not None and exclusive
 
-    def signs(self, policy: Policy) -> Iterator[Sign]:
-        if self.names.empty:
+    def signs(self, policy: Policy, *, ours: bool = False) -> Iterator[Sign]:
+        """`ours`: the name is one that people here bear in their own mail, and nobody knows the address."""
+        if self.names.empty and not ours:
             return
         internal = self.names.is_internal(self.domain)
         if internal:
@@ -243,7 +246,7 @@ class _Sender:
                 yield from self._own_domain()
             return
         if not self.of_service:
-            yield from self._people()
+            yield from self._people(ours=ours)
         yield from self._own_address()
         yield from self._lookalike()
         yield from self._own_brand()
@@ -252,7 +255,7 @@ class _Sender:
         text = f"It says it is from {self._where}, an address of the organisation, but came from outside and failed authentication"
         yield Sign("own-domain", bool(self.names.high_profile.find(self.shown)), text, self.address)
 
-    def _people(self) -> Iterator[Sign]:
+    def _people(self, *, ours: bool) -> Iterator[Sign]:
         found = self.names.high_profile.find(self.shown)
         if found is not None:
             person, match = found
@@ -262,17 +265,26 @@ class _Sender:
             yield Sign("high-profile-name", strong, self._person_text(person, match, "a high-profile user"), self.address, person)
             return
         found = self.names.others.find(self.shown)
-        if found is None or found[1] is not Match.WHOLE or self.address in found[0].addresses:
+        if found is None or found[1] is not Match.WHOLE:
+            if ours:
+                yield Sign("learned-name", False, self._learned_text, self.address, Person((self.shown,), ()))
+            return
+        if self.address in found[0].addresses:
             return
         yield Sign("internal-name", False, self._person_text(*found, "somebody of the organisation"), self.address, found[0])
 
     def _person_text(self, person: Person, match: Match, what: str) -> str:
         how = {Match.WHOLE: "is that", Match.PART: "holds or shortens that", Match.INITIALS: "has the initials"}[match]
         whose = what if match is Match.WHOLE else f"{person.names[0]}, {what}"
-        anybody = " (anybody can have one there)" if self.domain and self.everybodys else ""
-        return (
-            f"The name '{self._name}' {how} of {whose}, but {self._where} is not one of the addresses known of {person.names[0]}{anybody}"
-        )
+        return f"The name '{self._name}' {how} of {whose}, but {self._where} is not one of the addresses known of {person.names[0]}{self._anybody}"
+
+    @property
+    def _learned_text(self) -> str:
+        return f"The name '{self._name}' is that of somebody who writes from the organisation, but {self._where} is none of its addresses{self._anybody}"
+
+    @property
+    def _anybody(self) -> str:
+        return " (anybody can have one there)" if self.domain and self.everybodys else ""
 
     def _own_address(self) -> Iterator[Sign]:
         """An address of the organisation in the display name, where many clients show nothing else."""
@@ -332,6 +344,55 @@ def _links(assessment: Assessment, names: Names) -> Iterator[Sign]:
             yield Sign(
                 "link-lookalike", found.how != "token", f"A link leads to a host that is not what it seems: {found.text}", lookalike=found
             )
+
+
+def _is_learned(sender: _Sender, assessment: Assessment, policy: Policy) -> bool:
+    """Whether the name is one that people here bear in their own mail, and the address one that nobody here has to do with.
+
+    Services write in the names of people here, and people have addresses of their own: an address that one of our users wrote to, and
+    those of a company that is known here, are no sign unless authentication failed.
+    """
+    if not sender.shown or sender.shown not in assessment.named_internal:
+        return False
+    if not policy.advanced_spam_prevention.impersonation.target.learn_names:
+        return False
+    if sender.aligned is False:
+        return True
+    return not assessment.written_to and (sender.everybodys or assessment.first_of_domain is True)
+
+
+def _unacquainted(assessment: Assessment, policy: Policy, names: Names, found: list[Sign]) -> Iterator[Sign]:
+    """What adds to other signs: a sender who never wrote here, a reply in a conversation that never passed here."""
+    target = policy.advanced_spam_prevention.impersonation.target
+    unknown_thread = assessment.thread == "unknown"
+    if unknown_thread and (
+        (found and target.first_contact) or (not found and target.suspect_unknown_threads and assessment.first_contact is True)
+    ):
+        text = "It says it is an answer, but no message of that conversation was ever sent or received here"
+        yield Sign("unknown-thread", False, text)
+    if (
+        assessment.first_contact is True
+        and target.first_contact
+        and any(_is_worse_from_strangers(sign, assessment, names) for sign in found)
+    ):
+        sender = assessment.header_from[0]
+        if assessment.first_of_domain is True:
+            whose = f"anybody at {shown_address(sender.rpartition('@')[2]).replace('.', '[.]')}"
+        else:
+            whose = shown_address(sender)
+        yield Sign("first-contact", False, f"It is the first mail from {whose}, and nobody here ever wrote there")
+
+
+def _is_worse_from_strangers(sign: Sign, assessment: Assessment, names: Names) -> bool:
+    """Whether a first contact makes the sign certain.
+
+    Not where a namesake at another company would be held, nor somebody of the organisation who writes from home (decision 0093).
+    """
+    if sign.name == "link-lookalike" or not sign.address:
+        return False
+    if sign.lookalike is not None or assessment.from_aligned is False:
+        return True
+    return sign.name not in ("internal-name", "learned-name") and _Sender(sign.address, "", assessment.from_aligned, names).false
 
 
 def _elsewhere(address: str, domain: str, senders: set[str], found: list[Sign]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mailward.policy import Policy
+from mailward.policy import PeopleList, Policy
 from mailward.scan.assess import MORE
 from mailward.scan.assessment import Assessment
 from mailward.scan.change import Change, observing
@@ -14,7 +14,7 @@ from mailward.scan.impersonation import IMPERSONATION, concerns, shown_address, 
 MAX_NAMED = 4  # people or entries named in one sentence
 _TARGET = f"{IMPERSONATION}.target"
 _APPROVED, _PARTNERS = f"{_TARGET}.approved_senders", f"{_TARGET}.partner_domains"
-_LISTS = {"high-profile-name": "high_profile_users", "internal-name": "internal_names"}
+_LISTS = {"high-profile-name": "high_profile_users", "internal-name": "internal_names", "learned-name": "internal_names"}
 
 
 def known_address(assessment: Assessment, policy: Policy) -> Iterator[Change]:
@@ -24,9 +24,10 @@ def known_address(assessment: Assessment, policy: Policy) -> Iterator[Change]:
         if sign.person is None or not sign.address:
             continue
         setting = f"{_TARGET}.{_LISTS[sign.name]}"
-        people = getattr(policy.advanced_spam_prevention.impersonation.target, _LISTS[sign.name])
+        people: PeopleList = getattr(policy.advanced_spam_prevention.impersonation.target, _LISTS[sign.name])
         try:
-            policy = policy.changed(setting, people.knowing(sign.person, sign.address))
+            known = people.plus(f"{sign.person.names[0]} <{sign.address}>") if sign.name == "learned-name" else None
+            policy = policy.changed(setting, known or people.knowing(sign.person, sign.address))
         except ValueError:  # an address no list can hold
             return
         told.append(f"{shown_address(sign.address)} were a known address of {sign.person.names[0]}")
@@ -56,6 +57,27 @@ def partner(assessment: Assessment, policy: Policy) -> Iterator[Change]:
 def own_domains(assessment: Assessment, policy: Policy) -> Iterator[Change]:
     if any(sign.name == "own-domain" for sign in signs(assessment, policy)):
         yield Change("with check_own_domains off", assessment, policy.changed(f"{_TARGET}.check_own_domains", False))
+
+
+def acquainted(assessment: Assessment, policy: Policy) -> Iterator[Change]:
+    """Had the sender written here before, or the conversation passed here."""
+    found = {sign.name for sign in signs(assessment, policy)}
+    known, told = assessment, list[str]()
+    if "first-contact" in found:
+        told.append(f"{shown_address(assessment.header_from[0])} had written here before")
+        known = replace(known, first_contact=False, first_of_domain=False)
+        yield Change(f"if {told[-1]}", known, policy)
+    if "unknown-thread" in found:
+        told.append("the conversation it answers to had passed here")
+        known = replace(known, thread="known")
+        yield Change(f"if {told[-1]}", replace(assessment, thread="known"), policy)
+    if len(told) > 1:
+        yield Change(f"if {' and '.join(told)}", known, policy)
+
+
+def learned_names(assessment: Assessment, policy: Policy) -> Iterator[Change]:
+    if any(sign.name == "learned-name" for sign in signs(assessment, policy)):
+        yield Change("with learn_names off", assessment, policy.changed(f"{_TARGET}.learn_names", False))
 
 
 def approve(assessment: Assessment, policy: Policy) -> Iterator[Change]:

@@ -20,6 +20,7 @@ from mailward.gateway.probes import probe_forever
 from mailward.gateway.registrations import look_up_forever
 from mailward.policy import Policy
 from mailward.policy.dnsbl import ListEntry
+from mailward.reputation.acquaintance.keeper import erase
 from mailward.reputation.ip.keeper import Busy, Keeper
 from mailward.reputation.ip.standard import StandardDatabase
 from mailward.reputation.url.registration import Wanted
@@ -53,6 +54,7 @@ async def _serve(settings: Settings, gateway: Gateway, sockets: list[socket.sock
         "lists": partial(databases.refresh_lists, settings),
         "urls": partial(keep_urls, settings, wanted.add if settings.urls.registrations else None),
         "registrations": partial(look_up_forever, settings, policy, wanted),
+        "acquaintance": partial(keep_acquaintance, settings),
         "feeds": partial(databases.refresh_feeds, settings),
         "probes": partial(probe_forever, settings, partial(_foreign_lists, policy)),
         "hops": partial(resolve_forever, settings, lambda: policy.organisation.mx_domains),
@@ -134,6 +136,26 @@ async def keep_urls(settings: Settings, seen: Callable[[str], None] | None, stop
         with keeper:
             while not stop.is_set():
                 await asyncio.to_thread(database.publish_if_due, time.time())
+                if not await asyncio.to_thread(keeper.catch_up):
+                    await pause(stop, IDLE_SECONDS)
+            keeper.save(time.time())
+
+
+async def keep_acquaintance(settings: Settings, stop: asyncio.Event) -> None:
+    """The same for who writes with whom. Where that is switched off, what was kept is deleted."""
+    if not settings.state.acquaintance:
+        if await asyncio.to_thread(erase, settings.acquaintance_folder, settings.snapshots_folder):
+            log.info("acquaintance_erased", because="[state] acquaintance is false")
+        await stop.wait()
+        return
+    while not stop.is_set():
+        try:
+            keeper = databases.acquaintance_keeper(settings)
+        except Busy:
+            await pause(stop, IDLE_SECONDS)
+            continue
+        with keeper:
+            while not stop.is_set():
                 if not await asyncio.to_thread(keeper.catch_up):
                     await pause(stop, IDLE_SECONDS)
             keeper.save(time.time())

@@ -1,0 +1,1 @@
+"""What this organisation knows of those who write to it: correspondents, conversations and names of its own people, as digests."""
