@@ -147,3 +147,14 @@ def test_whatever_arrives_has_a_finite_score(body, name, subject):
     shares = judged(head + body)
     assert math.isfinite(total(shares))
     assert all("\n" not in share.text and len(share.text) < 500 for share in shares)
+
+
+def test_every_process_tells_the_same(root: Path) -> None:
+    """Reasons and their order do not hang on how a process hashes strings: a verdict is the same for ever."""
+    command = [sys.executable, "-m", "mailward", "scan", "--offline", "--json", str(root / "tests" / "phishing" / "examples")]
+    told = []
+    for seed in ("1", "2"):
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONHASHSEED": seed})
+        told.append([json.loads(line)["reasons"] for line in run.stdout.splitlines()])
+    assert len(told[0]) == 10
+    assert told[0] == told[1]

@@ -34,6 +34,6 @@ def lures(text: str) -> dict[str, int]:
     for match in pattern.finditer(written):  # type: ignore[attr-defined]
         found.add((match.lastindex - 1, match.group(match.lastindex)))
     counts: dict[str, int] = {}
-    for index, _ in found:
+    for index, _ in sorted(found):
         counts[kinds[index]] = counts.get(kinds[index], 0) + 1
     return counts

@@ -12,7 +12,6 @@ import math
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mailward.auth import Authentication
+from mailward.content import wording
 from mailward.content.contribution import Contribution
-from mailward.content.evidence import PLACES, Evidence, gather
+from mailward.content.evidence import Evidence, gather
 from mailward.content.local import LocalModel, features
 from mailward.content.packaged import DATA
-from mailward.content.tokens import Tokens
+from mailward.content.wording import Telling
 from mailward.message import Envelope, Message
 from mailward.message.origin import Origin
 
-CAP = 6.0  # the wording alone never says more than this, before its weight
-TOLD_WORDS = 4  # words named in an explanation
-TOLD_FROM = 1.0  # points from which the words are named
-_PLACE_NAMES = {"subject": "subject", "body": "text", "names": "display and file names", "hosts": "link hosts"}
+_TELLING = Telling("How often mail of any wording is wanted.", "unwanted mail", "wanted mail", words_from=1.0, words_against=True)
 
 
 class Weights(msgspec.Struct, frozen=True):
@@ -56,7 +53,12 @@ class FactMeaning:
 @cache
 def meanings() -> dict[str, FactMeaning]:
     """The sentence, sign and prior weight of every fact."""
-    with Path(str(DATA / "facts.toml")).open("rb") as file:
+    return read_meanings(Path(str(DATA / "facts.toml")))
+
+
+def read_meanings(path: Path) -> dict[str, FactMeaning]:
+    """The same, of a file with a table for each fact."""
+    with path.open("rb") as file:
         return {name: FactMeaning(int(row["sign"]), float(row["prior"]), str(row["text"])) for name, row in tomllib.load(file).items()}
 
 
@@ -96,8 +98,8 @@ class Model:
 
     def judge(self, evidence: Evidence) -> tuple[Contribution, ...]:
         """Return the contributions of gathered evidence."""
-        told = meanings()
-        weights = self.weights.facts
+        told, weights_of = meanings(), self.weights
+        weights = weights_of.facts
         shares = [Contribution("start", self.weights.start, "Where every message starts before anything is known of it.")]
         whole = self.whole
         for name, value in evidence.facts.items():
@@ -105,49 +107,9 @@ class Model:
                 shares.append(whole[name])
             elif weights.get(name):
                 shares.append(Contribution(name, weights[name] * value, told[name].text))
-        shares += self._wording(evidence)
+        by_form = weights_of.wording_for_spam[evidence.form + (3 if evidence.proven else 0)]
+        shares += wording.shares(self.buckets, evidence.wording, weights_of.wording_bias, by_form, weights_of.wording_against, _TELLING)
         return tuple(shares)
-
-    def _wording(self, evidence: Evidence) -> list[Contribution]:
-        tokens = evidence.wording
-        if not tokens.keys.size:
-            return []
-        said = self.buckets.take(tokens.features)
-        root = math.sqrt(said.size)
-        sums = [float(np.add.reduce(said[low:high], dtype=np.float32)) / root for low, high in pairwise(tokens.bounds)]
-        total = math.fsum(sums) + self.weights.wording_bias
-        pressed = CAP * math.tanh(total / CAP)
-        if pressed > 0:
-            trust = self.weights.wording_for_spam[evidence.form + (3 if evidence.proven else 0)]
-        else:
-            trust = self.weights.wording_against
-        factor = trust * (pressed / total if total else 1.0)
-        shares = [Contribution("words:habit", factor * self.weights.wording_bias, "How often mail of any wording is wanted.")]
-        for place, (name, value) in enumerate(zip(PLACES, sums, strict=True)):
-            if value:
-                shares.append(Contribution(f"words:{name}", factor * value, self._sentence(name, tokens, place, factor * value)))
-        return shares
-
-    def _sentence(self, name: str, tokens: Tokens, place: int, value: float) -> str:
-        side = "unwanted" if value > 0 else "wanted"
-        sentence = f"The wording of the {_PLACE_NAMES[name]} is that of {side} mail"
-        first, last = tokens.word_bounds[place : place + 2]
-        if first == last or abs(value) < TOLD_FROM:
-            return sentence + "."
-        strength = self.buckets.take(tokens.words[first:last])
-        if value < 0:
-            np.negative(strength, out=strength)
-        most = min(6 * TOLD_WORDS, strength.size)  # short words are passed over: they say nothing to a reader
-        strongest = np.argpartition(strength, -most)[-most:]
-        strongest = strongest[np.argsort(-strength[strongest])]
-        starts, ends = tokens.starts[first:last], tokens.ends[first:last]
-        words = dict.fromkeys(
-            tokens.text[starts[i] : ends[i]][:20]
-            for i in strongest.tolist()
-            if strength[i] > 0 and (ends[i] - starts[i] > 3 or tokens.text[starts[i]] > "\u2e7f")
-        )
-        told = ", ".join(list(words)[:TOLD_WORDS])
-        return f"{sentence}: {told}." if told else sentence + "."
 
 
 @cache

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from mailward.content.evidence import Form
 from mailward.content.evidence import gather as gather_content
 from mailward.content.tokens import BUCKETS, Hashes
+from mailward.content.wording import CAP
 from mailward.learning.corpora import Entry, entries
 from mailward.learning.examples import CHUNK, corpora_in
 from mailward.learning.measure import wilson
@@ -37,7 +38,7 @@ from mailward.message import Address, Message, parse
 from mailward.message.origin import origin
 from mailward.message.urls import urls_of
 from mailward.phishing.evidence import gather
-from mailward.phishing.score import CAP, STANDINGS, Model, Weights, meanings, save
+from mailward.phishing.score import STANDINGS, Model, Weights, meanings, save
 from mailward.reputation.url.rater import Rater, load
 
 NAME = "phishing-2026.11"

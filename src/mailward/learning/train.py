@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mailward.content.model import CAP, Model, Weights, meanings, save
+from mailward.content.model import Model, Weights, meanings, save
 from mailward.content.tokens import BUCKETS
+from mailward.content.wording import CAP
 from mailward.learning.card import write_card
 from mailward.learning.examples import Example, read_all
 

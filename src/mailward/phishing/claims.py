@@ -104,7 +104,7 @@ def _names(words: Sequence[bytes]) -> list[tuple[tuple[bytes, ...], Needs, Brand
     """Names among words, with the number of the first word of each."""
     index, there = _index()[0], set(words)
     found = []
-    for first in index.keys() & there:
+    for first in sorted(index.keys() & there):  # in an order that is the same in every process
         for name, needs, brand in index[first]:
             if len(name) > 1 and name[1] not in there:
                 continue

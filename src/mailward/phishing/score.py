@@ -6,28 +6,23 @@ that Content Scanning has hashed, pressed into +-CAP and weighted by how the mes
 
 from __future__ import annotations
 
-import math
-import tomllib
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mailward.content import wording
 from mailward.content.contribution import Contribution
-from mailward.content.evidence import PLACES
-from mailward.content.tokens import Tokens
+from mailward.content.model import FactMeaning, read_meanings
+from mailward.content.wording import Telling
 from mailward.phishing.evidence import Evidence
 from mailward.phishing.packaged import DATA
 
-CAP = 6.0  # the wording alone never says more than this, before its weight
 STANDINGS = 3  # unproven, proven, well known
-TOLD_WORDS = 4  # words named in an explanation
-TOLD_FROM = 0.7  # points from which the words are named
-_PLACE_NAMES = {"subject": "subject", "body": "text", "names": "display and file names", "hosts": "link hosts"}
+_TELLING = Telling("How often mail of any wording is phishing.", "phishing", "other mail", words_from=0.7, words_against=False)
 
 
 class Weights(msgspec.Struct, frozen=True):
@@ -41,18 +36,10 @@ class Weights(msgspec.Struct, frozen=True):
     wording_against: tuple[float, ...]  # by standing
 
 
-@dataclass(frozen=True, slots=True)
-class FactMeaning:
-    sign: int
-    prior: float
-    text: str  # with "{}" where the words of the fact go
-
-
 @cache
 def meanings() -> dict[str, FactMeaning]:
-    """The sentence, sign and prior weight of every fact that counts."""
-    with Path(str(DATA / "facts.toml")).open("rb") as file:
-        return {name: FactMeaning(int(row["sign"]), float(row["prior"]), str(row["text"])) for name, row in tomllib.load(file).items()}
+    """The sentence, sign and prior weight of every fact that counts; "{}" in a sentence is where the words of the fact go."""
+    return read_meanings(Path(str(DATA / "facts.toml")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +62,8 @@ class Model:
 
     def judge(self, evidence: Evidence) -> tuple[Contribution, ...]:
         """Return the contributions of gathered evidence; their sum is the phishing score."""
-        told, weights = meanings(), self.weights.facts
+        told, own = meanings(), self.weights
+        weights = own.facts
         shares = [Contribution("start", self.weights.start, "Where every message starts before anything is known of it.")]
         whole = self.whole
         for name, strength in evidence.shared.items():
@@ -87,47 +75,10 @@ class Model:
             if weight := weights.get(name):
                 text = told[name].text
                 shares.append(Contribution(name, weight * value, text.replace("{}", words) if words else text))
-        shares += self._wording(evidence)
+        standing = evidence.standing
+        trust_for, trust_against = own.wording_for[evidence.form * STANDINGS + standing], own.wording_against[standing]
+        shares += wording.shares(self.buckets, evidence.wording, own.wording_bias, trust_for, trust_against, _TELLING)
         return tuple(shares)
-
-    def _wording(self, evidence: Evidence) -> list[Contribution]:
-        tokens = evidence.wording
-        if not tokens.keys.size:
-            return []
-        said = self.buckets[tokens.features]
-        root = math.sqrt(said.size)
-        sums = [float(said[low:high].sum(dtype=np.float32)) / root for low, high in pairwise(tokens.bounds)]
-        total = math.fsum(sums) + self.weights.wording_bias
-        pressed = CAP * math.tanh(total / CAP)
-        if pressed > 0:
-            trust = self.weights.wording_for[evidence.form * STANDINGS + evidence.standing]
-        else:
-            trust = self.weights.wording_against[evidence.standing]
-        factor = trust * (pressed / total if total else 1.0)
-        shares = [Contribution("words:habit", factor * self.weights.wording_bias, "How often mail of any wording is phishing.")]
-        for place, (name, value) in enumerate(zip(PLACES, sums, strict=True)):
-            if value:
-                shares.append(Contribution(f"words:{name}", factor * value, self._sentence(name, tokens, place, factor * value)))
-        return shares
-
-    def _sentence(self, name: str, tokens: Tokens, place: int, value: float) -> str:
-        side = "phishing" if value > 0 else "other mail"
-        sentence = f"The wording of the {_PLACE_NAMES[name]} is that of {side}"
-        first, last = tokens.word_bounds[place : place + 2]
-        if first == last or value < TOLD_FROM:
-            return sentence + "."
-        strength = self.buckets[tokens.words[first:last]]
-        most = min(6 * TOLD_WORDS, strength.size)  # short words are passed over: they say nothing to a reader
-        strongest = np.argpartition(strength, -most)[-most:]
-        strongest = strongest[np.argsort(-strength[strongest])]
-        starts, ends = tokens.starts[first:last], tokens.ends[first:last]
-        words = dict.fromkeys(
-            tokens.text[starts[i] : ends[i]][:20]
-            for i in strongest.tolist()
-            if strength[i] > 0 and (ends[i] - starts[i] > 3 or tokens.text[starts[i]] > "\u2e7f")
-        )
-        told = ", ".join(list(words)[:TOLD_WORDS])
-        return f"{sentence}: {told}." if told else sentence + "."
 
 
 @cache
