@@ -1,6 +1,10 @@
 """The packaged model on messages written for these tests: ten that are phishing, and mail that speaks of the same things and is not."""
 
+import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,12 +153,16 @@ def test_whatever_arrives_has_a_finite_score(body, name, subject):
     assert all("\n" not in share.text and len(share.text) < 500 for share in shares)
 
 
-def test_every_process_tells_the_same(root: Path) -> None:
+def test_every_process_tells_the_same(tmp_path: Path) -> None:
     """Reasons and their order do not hang on how a process hashes strings: a verdict is the same for ever."""
-    command = [sys.executable, "-m", "mailward", "scan", "--offline", "--json", str(root / "tests" / "phishing" / "examples")]
+    text = "Netflix, Spotify, PayPal, Amazon, DHL, Coinbase and Ledger: your account is suspended, verify it now. We offer loans and easy work from home.\n"
+    (tmp_path / "many.eml").write_text(
+        f"From: Service <office@tiles.test>\nTo: a@example.org\nSubject: Verify\n\n{text}http://tiles.test/login\n"
+    )
+    command = [sys.executable, "-m", "mailward", "scan", "--offline", "--json", str(tmp_path / "many.eml")]
     told = []
-    for seed in ("1", "2"):
+    for seed in ("1", "2", "3"):
         run = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONHASHSEED": seed})
-        told.append([json.loads(line)["reasons"] for line in run.stdout.splitlines()])
-    assert len(told[0]) == 10
-    assert told[0] == told[1]
+        told.append([reason["text"] for reason in json.loads(run.stdout)["reasons"]])
+    assert any("opens" in text or "begins in the name of" in text for text in told[0])
+    assert told[0] == told[1] == told[2]
