@@ -1,11 +1,13 @@
 """Lists as they are kept, of addresses or of URLs: a folder with one immutable archive each, replaced as a whole; and a lock.
 
 An archive is an uncompressed numpy archive (.npz): a JSON note about the list under `about`, and columns.
+The keepers store what was learned as such an archive too, without the note.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import zipfile
 import zlib
@@ -22,6 +24,8 @@ import numpy.typing as npt
 from mailward.reputation.ip.sources import NAME
 
 SUFFIX = ".npz"
+
+log = logging.getLogger("mailward.reputation")
 
 
 class ListDamaged(Exception):  # noqa: N818
@@ -125,14 +129,24 @@ def opened(path: Path) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
         raise ListDamaged(f"{path} cannot be used: {error}. Import the list again, or delete the file.") from error
 
 
-def store(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Replace an archive as a whole; returns when it is on disk. Raises OSError."""
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
+def store(path: Path, arrays: Mapping[str, npt.NDArray[Any]], draft: Path | None = None) -> None:
+    """Replace an archive as a whole; returns when it is on disk. Raises OSError.
+
+    `draft`: where it is written first; whoever is alone names one, so that what a killed process left is written over.
+    """
+    draft = draft or path.with_suffix(f".{os.getpid()}.tmp")
     with draft.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def put_aside(path: Path, error: Exception, lost: str) -> None:
+    """Move an archive that cannot be read out of the way, and say so; `lost`: what becomes of what it held. Raises OSError."""
+    aside = path.with_suffix(".damaged")
+    path.replace(aside)
+    log.error("%s cannot be read (%s). It was put aside as %s; %s.", path, error, aside.name, lost)
 
 
 def octets(note: Any) -> npt.NDArray[np.uint8]:

@@ -10,14 +10,14 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mailward.reputation import spool
+from mailward.reputation import lists, spool
 from mailward.reputation.acquaintance import observation, table
 from mailward.reputation.acquaintance.book import Book
 from mailward.reputation.ip.keeper import LOCK_FILE, locked
 from mailward.reputation.ip.keeper import Busy as Busy
 from mailward.reputation.url.store import salt_in
 
-STATE_FILE, SALT_FILE = "book.npz", "salt"
+STATE_FILE, DRAFT_FILE, SALT_FILE = "book.npz", "book.npz.draft", "salt"
 ROTATE_BYTES = 32 << 20
 SAVE_SECONDS = 120.0
 PUBLISH_SECONDS = 1.0  # at least between two tables
@@ -82,12 +82,8 @@ class AcquaintanceKeeper:
     def save(self, now: float) -> None:
         """Write what was learned and how far the spool was read, as a whole or not at all. Raises OSError."""
         self.book.forget(now)
-        draft = self._folder / f"{STATE_FILE}.draft"
-        with draft.open("wb") as file:
-            np.savez(file, place=np.array(self._reader.place, np.uint64), **self.book.state())  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._folder / STATE_FILE)
+        arrays = {"place": np.array(self._reader.place, np.uint64), **self.book.state()}
+        lists.store(self._folder / STATE_FILE, arrays, self._folder / DRAFT_FILE)
         self._saved, self._unsaved = time.monotonic(), False
 
     def _load(self) -> None:
@@ -100,16 +96,14 @@ class AcquaintanceKeeper:
                 self.book.restore(arrays)
             self._reader.place = (int(place[0]), int(place[1]))
         except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
-            aside = path.with_suffix(".damaged")
-            path.replace(aside)
-            log.error("%s cannot be read (%s). It was put aside as %s; who writes with whom is learned anew.", path, error, aside.name)
+            lists.put_aside(path, error, "who writes with whom is learned anew")
             self.book = Book()
 
 
 def erase(folder: Path, snapshots: Path) -> bool:
     """Delete everything that was learned; whether there was anything. Raises OSError."""
     files = [snapshots / table.FILE]
-    files += [folder / name for name in (STATE_FILE, f"{STATE_FILE}.draft", observation.SPOOL, observation.OLD_SPOOL, SALT_FILE, LOCK_FILE)]
+    files += [folder / name for name in (STATE_FILE, DRAFT_FILE, observation.SPOOL, observation.OLD_SPOOL, SALT_FILE, LOCK_FILE)]
     files.append((folder / STATE_FILE).with_suffix(".damaged"))
     there = [path for path in files if path.exists()]
     for path in there:

@@ -21,7 +21,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mailward.reputation import evidence, snapshot, spool
+from mailward.reputation import evidence, lists, snapshot, spool
 from mailward.reputation.address import Source
 from mailward.reputation.evidence import AGAINST, Evidence, EvidenceKind
 from mailward.reputation.ip.dynamic import DynamicDatabase, Promotion
@@ -160,12 +160,8 @@ class Keeper:
     def save(self, now: float) -> None:
         """Write the database and how far the evidence was read, as a whole or not at all. Raises OSError."""
         self.database.forget(now)
-        draft = self._folder / f"{STATE_FILE}.tmp"
-        with draft.open("wb") as file:
-            np.savez(file, place=np.array([*self._reader.place, self._serial], np.uint64), **self.database.state())  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._folder / STATE_FILE)
+        arrays = {"place": np.array([*self._reader.place, self._serial], np.uint64), **self.database.state()}
+        lists.store(self._folder / STATE_FILE, arrays, self._folder / f"{STATE_FILE}.tmp")
         self._saved, self._unsaved = time.monotonic(), False
 
     def _load(self) -> None:
@@ -179,9 +175,7 @@ class Keeper:
                 self.database.restore({name: arrays[name] for name in arrays.files if name != "place"})
             self._reader.place, self._serial = (int(place[0]), int(place[1])), int(place[2])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            aside = path.with_suffix(".damaged")
-            path.replace(aside)
-            log.error("%s cannot be read (%s). It was put aside as %s; the evidence at hand is learned anew.", path, error, aside.name)
+            lists.put_aside(path, error, "the evidence at hand is learned anew")
             self.database = DynamicDatabase(self._protected.holds)
 
 

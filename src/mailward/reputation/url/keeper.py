@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import msgspec
 import numpy as np
 
-from mailward.reputation import spool
+from mailward.reputation import lists, spool
 from mailward.reputation.ip.keeper import Busy as Busy
 from mailward.reputation.ip.keeper import locked
 from mailward.reputation.url import evidence
@@ -144,12 +144,8 @@ class UrlKeeper:
     def save(self, now: float) -> None:
         """Write what was learned and how far the evidence was read, as a whole or not at all. Raises OSError."""
         self.domains.forget(now)
-        draft = self._folder / f"{STATE_FILE}.draft"
-        with draft.open("wb") as file:
-            np.savez(file, place=np.array(self._reader.place, np.uint64), **self.domains.state())  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._folder / STATE_FILE)
+        arrays = {"place": np.array(self._reader.place, np.uint64), **self.domains.state()}
+        lists.store(self._folder / STATE_FILE, arrays, self._folder / f"{STATE_FILE}.draft")
         self._saved, self._unsaved = time.monotonic(), False
 
     def _load(self) -> None:
@@ -163,8 +159,6 @@ class UrlKeeper:
                 self.domains.restore({name: arrays[name] for name in arrays.files})
             self._reader.place = (int(place[0]), int(place[1]))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile, msgspec.MsgspecError) as error:
-            aside = path.with_suffix(".damaged")
-            path.replace(aside)
-            log.error("%s cannot be read (%s). It was put aside as %s; the evidence at hand is learned anew.", path, error, aside.name)
+            lists.put_aside(path, error, "the evidence at hand is learned anew")
             self.domains = Domains(self._keying)
         self._lived = len(self.domains.life) > 0
