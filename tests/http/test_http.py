@@ -195,6 +195,8 @@ def test_contributions_are_the_score(served: Served) -> None:
     answer = ask(served, "/checkv2", CLEAN, IP="192.0.2.1")[1]
     assert {"name", "score", "metric_score", "description", "options"} <= set(answer["symbols"]["LINKS_NONE"])
     assert answer["thresholds"]["reject"] > answer["thresholds"]["add header"] == answer["required_score"]
+    assert [name for name, symbol in answer["symbols"].items() if len(symbol["options"]) > 1] == []  # nothing counts for two scores at once
+    assert any(name.startswith("PHISHING_") for name in answer["symbols"])
     assert answer["message-id"] == "lunch@example.com"
 
 

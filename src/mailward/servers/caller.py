@@ -16,7 +16,8 @@ from mailward.gateway import Judgement
 from mailward.message import Envelope, parse
 from mailward.message.origin import envelope_from_trace
 from mailward.policy import Action
-from mailward.scan.verdict import Verdict, main_reason
+from mailward.scan.advanced_spam_prevention import ADVANCED_SPAM_PREVENTION
+from mailward.scan.verdict import Reason, Verdict, main_reason
 from mailward.servers.smtp.client import canonical
 from mailward.servers.smtp.delivery import effective
 from mailward.servers.smtp.limits import RECIPIENTS, SHOWN
@@ -51,6 +52,12 @@ def filed(judgement: Judgement, action: Action) -> Judgement:
     if action in (Action.PASS, Action.TAG):
         return judgement
     return replace(judgement, verdict=replace(judgement.verdict, action=Action.JUNK))
+
+
+def symbol_of(reason: Reason) -> str:
+    """The symbol of a reason. Shares of the phishing score have names of their own: both scores may rest on the same fact, and add up apart."""
+    apart = reason.filter == ADVANCED_SPAM_PREVENTION and reason.contribution
+    return symbol(f"phishing:{reason.name}" if apart else reason.name)
 
 
 def symbol(name: str) -> str:

@@ -14,7 +14,7 @@ from mailward.gateway.marking import changes, head_of
 from mailward.policy import Action, Policy
 from mailward.scan.reply import action_table, reply
 from mailward.scan.verdict import Reason, evidence
-from mailward.servers.caller import Figures, figures, filed, symbol
+from mailward.servers.caller import Figures, figures, filed, symbol, symbol_of
 from mailward.servers.http import limits
 from mailward.servers.rspamd_words import REJECT_FACTOR, action_name
 from mailward.servers.smtp.replies import printable
@@ -72,7 +72,7 @@ def _about(judgement: Judgement, seconds: float) -> dict[str, Any]:
 def _symbols(judgement: Judgement) -> dict[str, dict[str, Any]]:
     symbols: dict[str, dict[str, Any]] = {}
     for reason in evidence(judgement.verdict)[: limits.SHOWN]:
-        name, text = symbol(reason.name), printable(reason.text, limits.TEXT)
+        name, text = symbol_of(reason), printable(reason.text, limits.TEXT)
         known = symbols.get(name)
         if known is None:
             symbols[name] = _symbol(name, reason, text)

@@ -9,7 +9,7 @@ from mailward.gateway.marking import mark, rounded
 from mailward.policy import Action, Policy
 from mailward.scan.verdict import Reason, Verdict, evidence
 from mailward.scan.wording import KINDS
-from mailward.servers.caller import Figures, figures, filed, symbol
+from mailward.servers.caller import Figures, figures, filed, symbol_of
 from mailward.servers.rspamd_words import REJECT_FACTOR, action_name
 from mailward.servers.smtp.replies import printable
 from mailward.servers.spamd import limits
@@ -39,7 +39,7 @@ def _points(found: Figures) -> str:
 def _body(method: Method, raw: bytes, judgement: Judgement, action: Action, policy: Policy, hostname: str, found: Figures) -> bytes:
     match method:
         case Method.SYMBOLS:
-            return ",".join(dict.fromkeys(symbol(reason.name) for reason in evidence(judgement.verdict))).encode("ascii")
+            return ",".join(dict.fromkeys(symbol_of(reason) for reason in evidence(judgement.verdict))).encode("ascii")
         case Method.REPORT:
             return report(judgement.verdict, found)
         case Method.REPORT_IFSPAM:
@@ -85,7 +85,7 @@ def report(verdict: Verdict, found: Figures) -> bytes:
 
 
 def _line(reason: Reason) -> str:
-    return f"{reason.contribution:4.1f} {symbol(reason.name):<30} {printable(reason.text, limits.REASON_CHARS)}"
+    return f"{reason.contribution:4.1f} {symbol_of(reason):<30} {printable(reason.text, limits.REASON_CHARS)}"
 
 
 def _for_rspamd(judgement: Judgement, action: Action, found: Figures) -> bytes:
@@ -102,4 +102,4 @@ def _for_rspamd(judgement: Judgement, action: Action, found: Figures) -> bytes:
 
 def _symbols(verdict: Verdict) -> Iterator[str]:
     for reason in evidence(verdict)[: limits.REASONS]:
-        yield f"Symbol: {symbol(reason.name)}({reason.contribution:.2f})"
+        yield f"Symbol: {symbol_of(reason)}({reason.contribution:.2f})"
